@@ -1,0 +1,63 @@
+// Handles: how other languages name tensors. An index with a generation, checked in C before any use.
+package tensor
+
+/*
+#include "storage.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// ErrStaleHandle is returned for a handle that was never given out or was closed.
+var ErrStaleHandle = errors.New("tensor: unknown or closed handle")
+
+// Handle names an exported tensor. 0 is never a handle.
+type Handle int64
+
+// Export gives out a handle that keeps the tensor's storage alive until Close, and each view made of it beyond.
+func (t *Tensor) Export() (Handle, error) {
+	var shape, strides [MaxDims]C.int64_t
+	for i := range t.shape {
+		shape[i], strides[i] = C.int64_t(t.shape[i]), C.int64_t(t.strides[i])
+	}
+	h := C.tlg_handle_new(t.storage.c, C.int64_t(t.offset), C.int32_t(t.dtype.dlpack()), C.int32_t(len(t.shape)), &shape[0], &strides[0])
+	if h == 0 {
+		return 0, ErrOutOfMemory
+	}
+	return Handle(h), nil
+}
+
+// Import makes a tensor over the storage behind a handle.
+func Import(h Handle) (*Tensor, error) {
+	c := C.tlg_handle_acquire(C.int64_t(h))
+	if c == nil {
+		return nil, fmt.Errorf("%w: %d", ErrStaleHandle, h)
+	}
+	defer C.tlg_tensor_release(c)
+	t := &Tensor{storage: (&Storage{c.storage}).Retain(), offset: int(uintptr(c.data) - uintptr(c.storage.data)), refs: 1}
+	for i := range int(c.ndim) {
+		t.shape = append(t.shape, int(c.shape[i]))
+		t.strides = append(t.strides, int(c.strides[i]))
+	}
+	for i, d := range dtypes {
+		if DType(i).dlpack() == int32(c.dtype) && d.size > 0 {
+			t.dtype = DType(i)
+		}
+	}
+	return t, nil
+}
+
+// Close ends a handle. Views made of it stay valid.
+func (h Handle) Close() error {
+	if C.tlg_handle_close(C.int64_t(h)) != 0 {
+		return fmt.Errorf("%w: %d", ErrStaleHandle, h)
+	}
+	return nil
+}
+
+// NativeAPI is the address of the table of C functions (struct tlg_native_api in storage.h) for C code outside Go.
+func NativeAPI() uintptr { return uintptr(unsafe.Pointer(C.tlg_native())) }

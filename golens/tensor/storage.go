@@ -1,0 +1,108 @@
+// Storage: counted memory. The only file of the package that allocates or maps.
+package tensor
+
+/*
+#cgo CFLAGS: -O2 -std=c11
+#include "storage.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrOutOfMemory is returned when memory for a tensor could not be had.
+var ErrOutOfMemory = errors.New("tensor: out of memory")
+
+// Storage is memory that tensors share. It is counted: Retain and Release may be called from any goroutine,
+// and the memory goes back to the pool (or is unmapped) when the last reference is released.
+type Storage struct{ c *C.tlg_storage }
+
+// NewStorage takes bytes of uninitialised memory, 64-byte aligned, from the recycling pool.
+func NewStorage(bytes int) (*Storage, error) {
+	c := C.tlg_storage_new(C.int64_t(bytes))
+	if c == nil {
+		return nil, fmt.Errorf("%w: %d bytes were asked for", ErrOutOfMemory, bytes)
+	}
+	return &Storage{c}, nil
+}
+
+// MapFile maps a whole file privately: it can be read and written, and what is written never reaches the file.
+func MapFile(path string) (*Storage, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tensor: map file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("tensor: map file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("tensor: map file: %s is not a regular file", path)
+	}
+	if info.Size() == 0 {
+		return NewStorage(0)
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("tensor: map %s: %w", path, err)
+	}
+	c := C.tlg_storage_map(unsafe.Pointer(unsafe.SliceData(data)), C.int64_t(len(data)))
+	if c == nil {
+		_ = unix.Munmap(data)
+		return nil, ErrOutOfMemory
+	}
+	return &Storage{c}, nil
+}
+
+// Borrow makes a storage of memory that somebody else owns and keeps alive for as long as any reference lasts.
+func Borrow(address unsafe.Pointer, bytes int) (*Storage, error) {
+	c := C.tlg_storage_borrow(address, C.int64_t(bytes))
+	if c == nil {
+		return nil, ErrOutOfMemory
+	}
+	return &Storage{c}, nil
+}
+
+// Bytes is the memory itself.
+func (s *Storage) Bytes() []byte { return unsafe.Slice((*byte)(s.c.data), int(s.c.bytes)) }
+
+// Len is the number of bytes.
+func (s *Storage) Len() int { return int(s.c.bytes) }
+
+// Borrowed reports whether the memory belongs to somebody else (see Borrow).
+func (s *Storage) Borrowed() bool { return s.c.kind == C.TLG_BORROWED }
+
+// Refs is the number of references at this moment, views held by other languages included.
+func (s *Storage) Refs() int { return int(C.tlg_storage_refs(s.c)) }
+
+// Retain adds a reference and returns the storage.
+func (s *Storage) Retain() *Storage {
+	C.tlg_storage_retain(s.c)
+	return s
+}
+
+// Release drops a reference; the last one frees.
+func (s *Storage) Release() { C.tlg_storage_release(s.c) }
+
+// Counts says what is alive in the whole process: for leak tests and memory reports.
+type Counts struct {
+	Storages, Bytes, Handles, Exported, PoolBytes int64
+}
+
+// Count reads the process-wide counters.
+func Count() Counts {
+	return Counts{
+		Storages: int64(C.tlg_count(0)), Bytes: int64(C.tlg_count(1)), Handles: int64(C.tlg_count(2)),
+		Exported: int64(C.tlg_count(3)), PoolBytes: int64(C.tlg_count(4)),
+	}
+}
+
+// SetPoolLimit bounds the memory that freed tensors leave for reuse; 0 empties the pool.
+func SetPoolLimit(bytes int64) { C.tlg_pool_limit(C.int64_t(bytes)) }

@@ -1,0 +1,55 @@
+/* Counted memory that lives off the Go heap, and the handle table through which other C code
+ * (the CPython glue) reaches it. Pure C: nothing here calls Go or Python, so any thread may release. */
+#ifndef TLG_STORAGE_H
+#define TLG_STORAGE_H
+#include <stdint.h>
+
+#define TLG_MAXDIM 8
+#define TLG_ABI 1
+
+enum { TLG_POOLED = 0, TLG_MAPPED = 1, TLG_BORROWED = 2 };
+
+typedef struct tlg_storage {
+    int64_t refs; /* atomic */
+    void *data;   /* 64-byte aligned when pooled */
+    int64_t bytes;
+    int64_t capacity;
+    int32_t kind;
+    int32_t size_class;
+} tlg_storage;
+
+/* A tensor as other languages see it. Strides count elements; dtype is DLPack's code | bits << 8. */
+typedef struct tlg_tensor {
+    int64_t refs; /* atomic */
+    tlg_storage *storage;
+    void *data;
+    int32_t ndim, dtype;
+    int64_t shape[TLG_MAXDIM], strides[TLG_MAXDIM];
+} tlg_tensor;
+
+/* What the CPython glue is given, so that it needs no symbol of this library. */
+typedef struct tlg_native_api {
+    int32_t abi;
+    tlg_tensor *(*acquire)(int64_t handle); /* a reference, or NULL for a wrong or stale handle */
+    void (*release)(tlg_tensor *);
+    int (*close)(int64_t handle); /* ends the handle; 0, or -1 for a wrong or stale one */
+} tlg_native_api;
+
+tlg_storage *tlg_storage_new(int64_t bytes);
+tlg_storage *tlg_storage_map(void *address, int64_t bytes);
+tlg_storage *tlg_storage_borrow(void *address, int64_t bytes);
+void tlg_storage_retain(tlg_storage *s);
+void tlg_storage_release(tlg_storage *s);
+int64_t tlg_storage_refs(tlg_storage *s);
+
+int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim, const int64_t *shape,
+                       const int64_t *strides);
+tlg_tensor *tlg_handle_acquire(int64_t handle);
+void tlg_tensor_release(tlg_tensor *t);
+int tlg_handle_close(int64_t handle);
+const tlg_native_api *tlg_native(void);
+
+/* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in the pool */
+int64_t tlg_count(int which);
+void tlg_pool_limit(int64_t bytes);
+#endif
