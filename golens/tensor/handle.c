@@ -136,7 +136,24 @@ int tlg_handle_close(int64_t handle) {
     return 0;
 }
 
+int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides) {
+    if (ndim < 0 || ndim > TLG_MAXDIM)
+        return 0;
+    int64_t last = 0, empty = 0;
+    for (int32_t i = 0; i < ndim; i++) {
+        empty |= shape[i] == 0;
+        last += (shape[i] - 1) * strides[i];
+    }
+    tlg_storage *s = tlg_storage_borrow(data, empty ? 0 : (last + 1) * (dtype >> 11));
+    if (!s)
+        return 0;
+    int64_t handle = tlg_handle_new(s, 0, dtype, ndim, shape, strides);
+    tlg_storage_release(s);
+    return handle;
+}
+
 const tlg_native_api *tlg_native(void) {
-    static const tlg_native_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release, tlg_handle_close};
+    static const tlg_native_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release, tlg_handle_close,
+                                       tlg_handle_borrow};
     return &api;
 }

@@ -33,6 +33,8 @@ typedef struct tlg_native_api {
     tlg_tensor *(*acquire)(int64_t handle); /* a reference, or NULL for a wrong or stale handle */
     void (*release)(tlg_tensor *);
     int (*close)(int64_t handle); /* ends the handle; 0, or -1 for a wrong or stale one */
+    /* a handle over memory that the caller owns and keeps alive; 0 when memory is out or ndim is too large */
+    int64_t (*borrow)(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides);
 } tlg_native_api;
 
 tlg_storage *tlg_storage_new(int64_t bytes);
@@ -47,6 +49,7 @@ int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t nd
 tlg_tensor *tlg_handle_acquire(int64_t handle);
 void tlg_tensor_release(tlg_tensor *t);
 int tlg_handle_close(int64_t handle);
+int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides);
 const tlg_native_api *tlg_native(void);
 
 /* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in the pool */
