@@ -198,6 +198,11 @@ func (t *Tensor) Clone() (*Tensor, error) {
 	return c, nil
 }
 
+// Shared reports whether anybody but the caller can see the memory: another reference, a view, another language.
+func (t *Tensor) Shared() bool {
+	return t.refs > 1 || t.storage.Refs() > 1 || t.storage.Borrowed()
+}
+
 // Retain adds a reference and returns the tensor.
 func (t *Tensor) Retain() *Tensor {
 	t.refs++

@@ -1,0 +1,161 @@
+// Cells: the memory behind values while a run lasts. Values that are one tensor in upstream share a cell, so that
+// an edit in place is seen by every later reader of any of them.
+package graph
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// ErrEdit is wrapped when a hook returned something that cannot stand for the value it replaces.
+var ErrEdit = errors.New("the returned tensor does not fit")
+
+type cell struct {
+	t     *tensor.Tensor
+	users int // values that share it
+}
+
+// cells are the live values of one run.
+type cells struct {
+	backend backend.Backend
+	of      []*cell
+}
+
+// put makes t the tensor of v; the cell takes over t's reference.
+func (c *cells) put(v Value, t *tensor.Tensor) {
+	c.drop(v)
+	c.of[v] = &cell{t: t, users: 1}
+}
+
+// share lets a value be the same memory as another.
+func (c *cells) share(v, with Value) {
+	shared := c.of[with]
+	shared.users++
+	c.drop(v)
+	c.of[v] = shared
+}
+
+func (c *cells) drop(v Value) {
+	old := c.of[v]
+	if old == nil {
+		return
+	}
+	c.of[v] = nil
+	old.users--
+	if old.users == 0 {
+		old.t.Release()
+	}
+}
+
+func (c *cells) dropAll() {
+	for v := range c.of {
+		c.drop(Value(v))
+	}
+}
+
+// keep returns a reference to v's tensor that outlives the run.
+func (c *cells) keep(v Value) (*tensor.Tensor, error) {
+	t := c.of[v].t
+	if t.Storage().Borrowed() {
+		return t.Clone()
+	}
+	return t.Retain(), nil
+}
+
+// editable is the value at a hook point while its hooks are called.
+type editable struct {
+	cells  *cells
+	out    Value
+	resize bool
+}
+
+// Exclusive implements hook.Edge: a tensor that somebody else holds is copied first, and every value that shares
+// the cell goes on with the copy.
+func (e *editable) Exclusive() (*tensor.Tensor, error) {
+	c := e.cells.of[e.out]
+	if !c.t.Shared() {
+		return c.t, nil
+	}
+	own, err := c.t.Clone()
+	if err != nil {
+		return nil, err
+	}
+	c.t.Release()
+	c.t = own
+	return own, nil
+}
+
+// Replace implements hook.Edge: what broadcasts to the value's shape is broadcast, another batch or position size
+// passes at edges that allow it.
+func (e *editable) Replace(t *tensor.Tensor) error {
+	old := e.cells.of[e.out].t
+	fitted, err := fit(e.cells.backend, t, old, e.resize)
+	if err != nil {
+		t.Release()
+		return err
+	}
+	e.cells.put(e.out, fitted)
+	return nil
+}
+
+// fit returns t itself or a copy in the shape of old; it takes over t's reference unless it fails.
+func fit(b backend.Backend, t, old *tensor.Tensor, resize bool) (*tensor.Tensor, error) {
+	if t.DType() != old.DType() {
+		return nil, fmt.Errorf("%w: given %s, expected %s", ErrEdit, t.DType(), old.DType())
+	}
+	want := old.Shape()
+	strides, ok := broadcast(t, want)
+	if !ok && resize && len(t.Shape()) == len(want) && t.Dim(-1) == want[len(want)-1] {
+		want, strides, ok = t.Shape(), t.Strides(), true
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: given shape %v, expected %v or what broadcasts to it", ErrEdit, t.Shape(), old.Shape())
+	}
+	if t.Contiguous() && len(t.Shape()) == len(want) && t.Len() == product(want) {
+		return t, nil
+	}
+	view, err := t.View(want, strides, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Release()
+	own, err := b.Alloc(t.DType(), want...)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Launch("copy", view, own); err != nil {
+		own.Release()
+		return nil, err
+	}
+	t.Release()
+	return own, nil
+}
+
+// broadcast gives the strides with which t covers shape, if it does.
+func broadcast(t *tensor.Tensor, shape []int) ([]int, bool) {
+	extra := len(shape) - len(t.Shape())
+	if extra < 0 {
+		return nil, false
+	}
+	strides := make([]int, len(shape))
+	for i, n := range t.Shape() {
+		switch {
+		case n == shape[extra+i]:
+			strides[extra+i] = t.Strides()[i]
+		case n != 1:
+			return nil, false
+		}
+	}
+	return strides, true
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}

@@ -1,0 +1,119 @@
+// Package graph is a model as the engine runs it: operations in upstream's order, values between them, and hook
+// points as named edges. plan.go decides what a question needs, run.go does it. It knows no architecture.
+package graph
+
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+)
+
+// Value names one edge of a graph.
+type Value int
+
+// None stands for an optional input that is absent.
+const None Value = -1
+
+// Node is an operation, or (Op nil) a hook point, which passes its input on.
+type Node struct {
+	Op      op.Op
+	Point   int // index of the hook point when Op is nil
+	In, Out []Value
+}
+
+// Fusion is one operation that may stand for the nodes First to Last while nothing inside them is looked at.
+type Fusion struct {
+	First, Last int
+	Op          op.Op
+	In          []Value
+	Out         Value
+}
+
+// Edge is what the executor must know of a hook point beyond its node.
+type Edge struct {
+	Node   int  // index in Nodes
+	Resize bool // a hook may change batch and position sizes here, as at residual and embedding edges
+}
+
+// Graph is built once for a model and its flags, and only read afterwards. Nodes are in execution order.
+type Graph struct {
+	Nodes    []Node
+	Fusions  []Fusion // by First
+	Edges    map[int]Edge
+	names    []string
+	byName   map[string]Value
+	optional map[Value]bool
+}
+
+// New makes an empty graph.
+func New() *Graph {
+	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, optional: map[Value]bool{}}
+}
+
+func (g *Graph) value(name string) Value {
+	v := Value(len(g.names))
+	for _, taken := g.byName[name]; taken; _, taken = g.byName[name] {
+		name += "'"
+	}
+	g.names = append(g.names, name)
+	g.byName[name] = v
+	return v
+}
+
+// Input declares a value that questions give.
+func (g *Graph) Input(name string) Value { return g.value(name) }
+
+// Optional declares a value that questions may give; operations get nil where it is absent.
+func (g *Graph) Optional(name string) Value {
+	v := g.value(name)
+	g.optional[v] = true
+	return v
+}
+
+// Value finds a value by name.
+func (g *Graph) Value(name string) (Value, error) {
+	v, ok := g.byName[name]
+	if !ok {
+		return None, fmt.Errorf("graph: no value %q", name)
+	}
+	return v, nil
+}
+
+// NameOf is a value's name.
+func (g *Graph) NameOf(v Value) string {
+	if v == None {
+		return "none"
+	}
+	return g.names[v]
+}
+
+// Len is the number of nodes so far: the index that the next one will have.
+func (g *Graph) Len() int { return len(g.Nodes) }
+
+// Apply appends an operation of one output, whose value gets that name.
+func (g *Graph) Apply(name string, o op.Op, in ...Value) Value {
+	return g.ApplyN([]string{name}, o, in...)[0]
+}
+
+// ApplyN appends an operation of several outputs.
+func (g *Graph) ApplyN(names []string, o op.Op, in ...Value) []Value {
+	out := make([]Value, len(names))
+	for i, name := range names {
+		out[i] = g.value(name)
+	}
+	g.Nodes = append(g.Nodes, Node{Op: o, Point: -1, In: in, Out: out})
+	return out
+}
+
+// Hook appends a hook point on v and returns the edge behind it.
+func (g *Graph) Hook(name string, point int, v Value, resize bool) Value {
+	out := g.value(name)
+	g.Edges[point] = Edge{Node: len(g.Nodes), Resize: resize}
+	g.Nodes = append(g.Nodes, Node{Point: point, In: []Value{v}, Out: []Value{out}})
+	return out
+}
+
+// Fuse says that o may stand for all nodes from first on.
+func (g *Graph) Fuse(first int, o op.Op, out Value, in ...Value) {
+	g.Fusions = append(g.Fusions, Fusion{First: first, Last: len(g.Nodes) - 1, Op: o, In: in, Out: out})
+}

@@ -1,0 +1,214 @@
+// Plan: from a question to the steps that answer it. Reachability, fusion and lifetimes are decided here only.
+package graph
+
+import "fmt"
+
+// step runs one node, or a fusion in place of its nodes, and then drops the values that nobody reads any more.
+type step struct {
+	node   int
+	fusion *Fusion
+	drop   []Value
+}
+
+// planner is the question as planning sees it. Nodes before start have been executed or skipped for good.
+type planner struct {
+	g         *Graph
+	start     int
+	have      func(Value) bool // values that are there already
+	want      []Value
+	kept      func(point int) bool // the edge's value is kept
+	called    func(point int) bool // a hook is called there
+	plain     bool                 // no fusion, no pruning
+	reachable []bool
+}
+
+// steps plans all nodes from p.start on.
+func (p *planner) steps() ([]step, error) {
+	lastCall := p.lastCall()
+	if err := p.markReachable(lastCall); err != nil {
+		return nil, err
+	}
+	steps := p.choose()
+	p.setDrops(steps, lastCall)
+	return steps, nil
+}
+
+func (p *planner) watched(n *Node) bool {
+	return n.Op == nil && (p.kept(n.Point) || p.called(n.Point))
+}
+
+// lastCall is the last node at which a hook is called, or -1.
+func (p *planner) lastCall() int {
+	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
+		if n := &p.g.Nodes[i]; n.Op == nil && p.called(n.Point) {
+			return i
+		}
+	}
+	return -1
+}
+
+// markReachable finds the nodes to run: all that lead to what is wanted or watched, and, because a hook may add
+// hooks, flags or edits that make anything after it matter, all that can run before the last called hook.
+func (p *planner) markReachable(lastCall int) error {
+	nodes := p.g.Nodes
+	p.reachable = make([]bool, len(nodes))
+	producer := make([]int, len(p.g.names))
+	derivable := make([]bool, len(p.g.names))
+	for v := range producer {
+		producer[v] = -1
+		derivable[v] = p.have(Value(v))
+	}
+	canRun := make([]bool, len(nodes))
+	for i := p.start; i < len(nodes); i++ {
+		canRun[i] = true
+		for _, v := range nodes[i].In {
+			canRun[i] = canRun[i] && (v == None || derivable[v])
+		}
+		for _, v := range nodes[i].Out {
+			if !derivable[v] {
+				producer[v] = i
+				derivable[v] = canRun[i]
+			}
+		}
+	}
+	needed := make([]bool, len(p.g.names))
+	for _, v := range p.want {
+		if !derivable[v] {
+			return fmt.Errorf("graph: %s cannot be computed from what was given", p.g.NameOf(v))
+		}
+		needed[v] = true
+	}
+	for i := len(nodes) - 1; i >= p.start; i-- {
+		n := &nodes[i]
+		run := canRun[i] && (i <= lastCall || p.plain || p.watched(n))
+		for _, v := range n.Out {
+			run = run || (needed[v] && producer[v] == i)
+		}
+		p.reachable[i] = run && p.produces(n, i, producer)
+		if !p.reachable[i] {
+			continue
+		}
+		for _, v := range n.In {
+			if v != None {
+				needed[v] = true
+			}
+		}
+	}
+	return nil
+}
+
+// produces is false for a node whose outputs were all given: it would compute what the question replaced.
+func (p *planner) produces(n *Node, i int, producer []int) bool {
+	for _, v := range n.Out {
+		if producer[v] == i {
+			return true
+		}
+	}
+	return false
+}
+
+// choose turns reachable nodes into steps, a fusion wherever one is allowed.
+func (p *planner) choose() []step {
+	steps := make([]step, 0, len(p.g.Nodes)-p.start)
+	f := 0
+	for i := p.start; i < len(p.g.Nodes); i++ {
+		for f < len(p.g.Fusions) && p.g.Fusions[f].First < i {
+			f++
+		}
+		chosen := -1
+		for j := f; j < len(p.g.Fusions) && p.g.Fusions[j].First == i; j++ {
+			if p.mayFuse(&p.g.Fusions[j]) && (chosen < 0 || p.g.Fusions[j].Last > p.g.Fusions[chosen].Last) {
+				chosen = j
+			}
+		}
+		if chosen >= 0 {
+			fusion := &p.g.Fusions[chosen]
+			steps = append(steps, step{node: fusion.Last, fusion: fusion})
+			i = fusion.Last
+			continue
+		}
+		if p.reachable[i] {
+			steps = append(steps, step{node: i})
+		}
+	}
+	return steps
+}
+
+// mayFuse allows a fusion when its result is needed and no edge inside it is watched or wanted.
+func (p *planner) mayFuse(f *Fusion) bool {
+	if p.plain || !p.reachable[f.Last] {
+		return false
+	}
+	for i := f.First; i <= f.Last; i++ {
+		n := &p.g.Nodes[i]
+		if p.watched(n) {
+			return false
+		}
+		for _, v := range n.Out {
+			if v != f.Out && (p.have(v) || p.isWanted(v)) {
+				return false
+			}
+		}
+	}
+	return !p.have(f.Out)
+}
+
+func (p *planner) isWanted(v Value) bool {
+	for _, w := range p.want {
+		if v == w {
+			return true
+		}
+	}
+	return false
+}
+
+// setDrops notes after which step each value is read for the last time. While hooks are still to be called,
+// values stay for as long as any node of the whole graph could read them, so that the rest can be planned anew.
+func (p *planner) setDrops(steps []step, lastCall int) {
+	const forever = int(^uint(0) >> 1)
+	last := make([]int, len(p.g.names))
+	for v := range last {
+		last[v] = -1
+	}
+	read := func(in []Value, at int) {
+		for _, v := range in {
+			if v != None && at > last[v] {
+				last[v] = at
+			}
+		}
+	}
+	for i := range steps {
+		if f := steps[i].fusion; f != nil {
+			read(f.In, f.Last)
+			read([]Value{f.Out}, f.Last)
+		} else {
+			n := &p.g.Nodes[steps[i].node]
+			read(n.In, steps[i].node)
+			read(n.Out, steps[i].node)
+		}
+	}
+	for i := p.start; i < len(p.g.Nodes); i++ {
+		read(p.g.Nodes[i].In, min(i, lastCall))
+	}
+	for _, v := range p.want {
+		last[v] = forever
+	}
+	at := make(map[int]int, len(steps)) // first step at or behind a node
+	next := len(steps) - 1
+	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
+		for next > 0 && steps[next-1].node >= i {
+			next--
+		}
+		if next >= 0 && steps[next].node >= i {
+			at[i] = next
+		}
+	}
+	for v, i := range last {
+		if i < 0 || i == forever {
+			continue
+		}
+		if s, ok := at[i]; ok {
+			steps[s].drop = append(steps[s].drop, Value(v))
+		}
+	}
+}

@@ -1,0 +1,208 @@
+// Run: executing the plan of a question. Hooks are called here, through hook.Fire, and nowhere else.
+package graph
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// pollEvery is how often a run asks whether it should end.
+const pollEvery = 50 * time.Millisecond
+
+// Question is one use of a graph: what is given, what is wanted, who watches.
+type Question struct {
+	Given   map[Value]*tensor.Tensor // borrowed for the run
+	Want    []Value
+	Keep    func(point int) bool // edges whose values are kept, each after its hooks; nil: none
+	Hooks   *hook.Registry       // nil: no hooks are called
+	Foreign hook.Caller          // calls hooks that are not Go functions
+	// First and Last bound the nodes at which hooks are called and edges kept: those of a component that is called
+	// by itself, or behind the layer where a run starts. Last 0 means the end.
+	First, Last int
+	Plain       bool         // run node by node, without fusion or pruning: the same bits, slower
+	Poll        func() error // asked now and then whether to go on
+}
+
+// Kept is an edge's value, in execution order.
+type Kept struct {
+	Point int
+	T     *tensor.Tensor
+}
+
+// Answer holds what was asked for. The caller releases every tensor in it.
+type Answer struct {
+	Values map[Value]*tensor.Tensor
+	Kept   []Kept
+}
+
+// Release drops all tensors of an answer.
+func (a *Answer) Release() {
+	for _, t := range a.Values {
+		t.Release()
+	}
+	for _, k := range a.Kept {
+		k.T.Release()
+	}
+}
+
+type run struct {
+	g          *Graph
+	q          *Question
+	backend    backend.Backend
+	cells      cells
+	answer     *Answer
+	generation uint64
+	polled     time.Time
+}
+
+// Run answers a question. Whatever happens, nothing of the run stays behind but the answer.
+func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answer, error) {
+	r := &run{g: g, q: q, backend: b, cells: cells{b, make([]*cell, len(g.names))}, answer: &Answer{Values: map[Value]*tensor.Tensor{}}, polled: time.Now()}
+	defer r.cells.dropAll()
+	for v, t := range q.Given {
+		own, err := t.Clone() // hooks may edit what they are given, and the caller's memory is not theirs
+		if err != nil {
+			return nil, fmt.Errorf("graph: %s: %w", g.NameOf(v), err)
+		}
+		r.cells.put(v, own)
+	}
+	if err := r.execute(ctx); err != nil {
+		r.answer.Release()
+		return nil, err
+	}
+	return r.answer, nil
+}
+
+func (r *run) execute(ctx context.Context) error {
+	for start := 0; start < len(r.g.Nodes); {
+		steps, err := r.plan(start)
+		if err != nil {
+			return err
+		}
+		start = len(r.g.Nodes)
+		for i := range steps {
+			stale, err := r.step(&steps[i])
+			if err != nil {
+				return err
+			}
+			if stale {
+				start = steps[i].node + 1
+				break
+			}
+			if err := r.poll(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range r.q.Want {
+		t, err := r.cells.keep(v)
+		if err != nil {
+			return err
+		}
+		r.answer.Values[v] = t
+	}
+	return nil
+}
+
+func (r *run) plan(start int) ([]step, error) {
+	if r.q.Hooks != nil {
+		r.generation = r.q.Hooks.Generation()
+	}
+	p := planner{g: r.g, start: start, want: r.q.Want, plain: r.q.Plain, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
+	p.kept = func(point int) bool { return r.q.Keep != nil && r.inRange(point) && r.q.Keep(point) }
+	p.called = func(point int) bool {
+		return r.q.Hooks != nil && r.inRange(point) && r.q.Hooks.Watched(point, hook.Forward)
+	}
+	return p.steps()
+}
+
+func (r *run) inRange(point int) bool {
+	n := r.g.Edges[point].Node
+	return n >= r.q.First && (r.q.Last == 0 || n < r.q.Last)
+}
+
+// step executes one step; it reports whether the hooks changed, so that the rest must be planned anew.
+func (r *run) step(s *step) (stale bool, err error) {
+	switch n := &r.g.Nodes[s.node]; {
+	case s.fusion != nil:
+		err = r.apply(s.fusion.Op.Forward, s.fusion.In, []Value{s.fusion.Out})
+	case n.Op != nil:
+		err = r.apply(n.Op.Forward, n.In, n.Out)
+	default:
+		stale, err = r.hook(n)
+	}
+	if err != nil {
+		return false, err
+	}
+	if !stale {
+		for _, v := range s.drop {
+			r.cells.drop(v)
+		}
+	}
+	return stale, nil
+}
+
+func (r *run) apply(forward func(backend.Backend, []*tensor.Tensor) ([]*tensor.Tensor, error), in, out []Value) error {
+	inputs := make([]*tensor.Tensor, len(in))
+	for i, v := range in {
+		if v != None && r.cells.of[v] != nil {
+			inputs[i] = r.cells.of[v].t
+		}
+	}
+	outputs, err := forward(r.backend, inputs)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.g.NameOf(out[0]), err)
+	}
+	for i, v := range out {
+		r.cells.put(v, outputs[i])
+	}
+	return nil
+}
+
+// hook passes a value over a hook point: its hooks are called, then it is kept if that was asked for.
+func (r *run) hook(n *Node) (stale bool, err error) {
+	out := n.Out[0]
+	r.cells.share(out, n.In[0])
+	if !r.inRange(n.Point) {
+		return false, nil
+	}
+	if r.q.Hooks != nil && r.q.Hooks.Watched(n.Point, hook.Forward) {
+		p, err := r.q.Hooks.Point(n.Point)
+		if err != nil {
+			return false, err
+		}
+		e := &editable{cells: &r.cells, out: out, resize: r.g.Edges[n.Point].Resize}
+		if err := r.q.Hooks.Fire(p, hook.Forward, e, r.q.Foreign); err != nil {
+			return false, err
+		}
+		stale = r.q.Hooks.Generation() != r.generation
+		r.polled = time.Now()
+	}
+	if r.q.Keep != nil && r.q.Keep(n.Point) {
+		t, err := r.cells.keep(out)
+		if err != nil {
+			return false, err
+		}
+		r.answer.Kept = append(r.answer.Kept, Kept{n.Point, t})
+	}
+	return stale, nil
+}
+
+func (r *run) poll(ctx context.Context) error {
+	if time.Since(r.polled) < pollEvery {
+		return nil
+	}
+	r.polled = time.Now()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r.q.Poll != nil {
+		return r.q.Poll()
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Bind: parameters as views of checkpoint tensors, in the component's layout and as operations read them.
+package model
+
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// bind makes the views. Nothing is copied: whoever writes to one view writes to all.
+func (m *Model) bind() error {
+	m.byName = map[string]int{}
+	m.linear = map[string]*op.Param{}
+	for _, c := range m.Spec.Tree.Components {
+		for _, name := range []string{"weight", "bias"} {
+			v, ok := c.View(name)
+			if !ok || v.Kind != arch.Stored {
+				continue
+			}
+			t, err := m.view(v.Slot)
+			if err != nil {
+				return fmt.Errorf("model: %s.%s: %w", c.Name, name, err)
+			}
+			m.byName[c.Name+"."+name] = len(m.params)
+			m.params = append(m.params, Param{Component: c.Name, Name: name, Value: t, slot: v.Slot})
+		}
+	}
+	for name, ref := range m.Spec.Weights.Refs {
+		t, err := m.operand(ref)
+		if err != nil {
+			return fmt.Errorf("model: %s: %w", name, err)
+		}
+		m.linear[name] = &op.Param{Name: name, Value: t}
+	}
+	return nil
+}
+
+func (m *Model) view(s arch.Slot) (*tensor.Tensor, error) {
+	t, ok := m.weights[s.Tensor]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", arch.ErrMissingTensor, s.Tensor)
+	}
+	return t.View(s.Shape, s.Strides, s.Offset)
+}
+
+// operand is a parameter as operations read it: matrices as [in, out] whatever their layout, tables as they are.
+func (m *Model) operand(r arch.Ref) (*tensor.Tensor, error) {
+	t, ok := m.weights[r.Name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", arch.ErrMissingTensor, r.Name)
+	}
+	shape := t.Shape()
+	columns := r.Columns
+	switch r.Layout {
+	case arch.OutIn:
+		if columns == 0 {
+			columns = shape[0]
+		}
+		return t.View([]int{shape[1], columns}, []int{1, shape[1]}, r.ColumnOffset*shape[1])
+	case arch.InOut:
+		if columns == 0 {
+			columns = shape[1]
+		}
+		return t.View([]int{shape[0], columns}, []int{shape[1], 1}, r.ColumnOffset)
+	case arch.Vector:
+		if columns == 0 {
+			columns = shape[0]
+		}
+		return t.View([]int{columns}, nil, r.ColumnOffset)
+	default:
+		return t.View(shape, t.Strides(), 0)
+	}
+}
+
+// param is the operand of that name, or nil where the family has none (a bias).
+func (m *Model) param(name string) *op.Param { return m.linear[name] }

@@ -1,0 +1,187 @@
+// Build: from a specification and the flags of its configuration to a graph, in upstream's order of execution.
+package model
+
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// graphFlags are the configuration fields on which the graph depends.
+var graphFlags = []string{"use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_in"}
+
+// builder appends a model's parts to a graph.
+type builder struct {
+	m *Model
+	*built
+	cos, sin graph.Value // behind the rotary component's hooks; None with learned positions
+	err      error
+}
+
+func build(m *Model) (*built, error) {
+	b := &builder{m: m, built: &built{g: graph.New(), components: map[string]component{}}, cos: graph.None, sin: graph.None}
+	b.tokens = b.g.Input("tokens")
+	b.positions = b.g.Input("positions")
+	b.mask = b.g.Optional("mask")
+	x := b.embedding()
+	for layer := range m.Spec.NLayers {
+		b.blockIn = append(b.blockIn, x)
+		x = b.block(layer, x)
+	}
+	b.blockIn = append(b.blockIn, x)
+	x = b.norm("ln_final", x)
+	first := b.g.Len()
+	in := x
+	x = b.hook("unembed.hook_in", x)
+	x = b.g.Apply("unembed", &op.Linear{W: b.m.param("unembed.weight"), B: b.m.param("unembed.bias")}, x)
+	b.logits = b.hook("unembed.hook_out", x)
+	b.component("unembed", first, in, b.logits)
+	return b.built, b.err
+}
+
+// hook puts the hook point of that name on v.
+func (b *builder) hook(name string, v graph.Value) graph.Value { return b.hookSized(name, v, false) }
+
+// stream is hook for edges of the residual stream, where a hook may change batch and position sizes.
+func (b *builder) stream(name string, v graph.Value) graph.Value { return b.hookSized(name, v, true) }
+
+func (b *builder) hookSized(name string, v graph.Value, resize bool) graph.Value {
+	p, ok := b.m.Hooks.Lookup(name)
+	if !ok {
+		b.err = fmt.Errorf("model: the component tree has no hook point %s", name)
+		return v
+	}
+	return b.g.Hook(name, p.Index, v, resize)
+}
+
+// component notes that the nodes from first on are callable by that name.
+func (b *builder) component(name string, first int, in graph.Value, out ...graph.Value) {
+	b.components[name] = component{first: first, last: b.g.Len(), in: in, out: out}
+}
+
+func (b *builder) embedding() graph.Value {
+	first := b.g.Len()
+	ids := b.hook("embed.hook_in", b.tokens)
+	x := b.g.Apply("embed", &op.Embed{Table: b.m.param("embed.weight")}, ids)
+	x = b.stream("embed.hook_out", x)
+	b.component("embed", first, b.tokens, x)
+	b.embedded = x
+	first = b.g.Len()
+	if b.m.Spec.Position.Kind == arch.Learned {
+		at := b.hook("pos_embed.hook_in", b.positions)
+		p := b.g.Apply("pos_embed", &op.PosEmbed{Table: b.m.param("pos_embed.weight")}, at, x)
+		p = b.stream("pos_embed.hook_out", p)
+		b.component("pos_embed", first, b.positions, p)
+		return b.g.Apply("embed+pos", &op.Add{}, x, p)
+	}
+	b.rotary(x)
+	return x
+}
+
+// rotary makes the tables of cosines and sines. Upstream passes the residual stream in only for its dtype: a tensor
+// returned by a hook on hook_in changes nothing, an edit in place changes the stream itself.
+func (b *builder) rotary(x graph.Value) {
+	first := b.g.Len()
+	b.stream("rotary_emb.hook_in", x)
+	p := b.m.Spec.Position
+	freq, err := tensor.FromFloat32s(p.InvFreq, len(p.InvFreq))
+	if err != nil {
+		b.err = err
+		return
+	}
+	table := &op.RopeTable{InvFreq: &op.Param{Name: "inv_freq", Value: freq}, Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
+	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
+	b.cos = b.hook("rotary_emb.hook_cos", cs[0])
+	b.sin = b.hook("rotary_emb.hook_sin", cs[1])
+	b.component("rotary_emb", first, x, b.cos, b.sin)
+}
+
+func (b *builder) block(layer int, in graph.Value) graph.Value {
+	name := fmt.Sprintf("blocks.%d", layer)
+	first := b.g.Len()
+	b.blockStart = append(b.blockStart, first)
+	resid := b.stream(name+".hook_in", in)
+	normed := b.norm(name+".ln1", resid)
+	written := b.attention(layer, normed, resid)
+	mid := b.addTo(name+".resid_mid", resid, written)
+	x := mid
+	if b.m.Spec.Config.UseHookMLPIn {
+		x = b.stream(name+".hook_mlp_in", x)
+	}
+	normed = b.norm(name+".ln2", x)
+	written = b.mlp(name+".mlp", normed)
+	out := b.stream(name+".hook_out", b.addTo(name+".resid_post", mid, written))
+	b.component(name, first, in, out)
+	return out
+}
+
+// written is what a sublayer adds to the residual stream, with what is needed to add it in one product.
+type written struct {
+	value, input graph.Value // behind the last hook; input of the last projection (None: cannot be fused)
+	projection   *op.Linear
+	first        int // node of the projection
+}
+
+// addTo adds what a sublayer wrote to the stream; the last projection does it itself while nobody looks between.
+func (b *builder) addTo(name string, resid graph.Value, w written) graph.Value {
+	out := b.g.Apply(name, &op.Add{}, resid, w.value)
+	if w.input != graph.None {
+		b.g.Fuse(w.first, w.projection, out, w.input, resid)
+	}
+	return out
+}
+
+// norm appends a normalisation with its four hook points.
+func (b *builder) norm(name string, in graph.Value) graph.Value {
+	spec := b.m.Spec.Norm
+	kind := op.LayerNorm
+	if spec.Kind == arch.RMSNorm {
+		kind = op.RMSNorm
+	}
+	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), float32(spec.Eps)
+	first := b.g.Len()
+	x := b.stream(name+".hook_in", in)
+	steps := b.g.Len()
+	scale := b.hook(name+".hook_scale", b.g.Apply(name+".scale", &op.NormScale{Kind: kind, Eps: eps}, x))
+	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind}, x, scale)
+	normalized = b.hook(name+".hook_normalized", normalized)
+	y := b.g.Apply(name, &op.Affine{W: w, B: bias}, normalized)
+	b.g.Fuse(steps, &op.Norm{Kind: kind, Eps: eps, W: w, B: bias}, y, x)
+	y = b.hook(name+".hook_out", y)
+	b.component(name, first, in, y)
+	return y
+}
+
+// linear appends a projection with its two hook points. heads 0 keeps [batch, pos, out].
+func (b *builder) linear(name string, in graph.Value, heads int) written {
+	first := b.g.Len()
+	x := b.hook(name+".hook_in", in)
+	projection := &op.Linear{W: b.m.param(name + ".weight"), B: b.m.param(name + ".bias"), Heads: heads}
+	at := b.g.Len()
+	y := b.hook(name+".hook_out", b.g.Apply(name, projection, x))
+	b.component(name, first, in, y)
+	return written{value: y, input: x, projection: projection, first: at}
+}
+
+// mlp appends a plain or a gated MLP.
+func (b *builder) mlp(name string, in graph.Value) written {
+	spec := b.m.Spec.MLP
+	first := b.g.Len()
+	x := b.hook(name+".hook_in", in)
+	var post graph.Value
+	if spec.Gated {
+		gate := b.linear(name+".gate", x, 0).value
+		up := b.linear(name+".in", x, 0).value
+		post = b.g.Apply(name+".post", &op.Gate{Kind: string(spec.Act)}, gate, up)
+	} else {
+		pre := b.linear(name+".in", x, 0).value
+		post = b.g.Apply(name+".post", &op.Activation{Kind: string(spec.Act)}, pre)
+	}
+	w := b.linear(name+".out", post, 0)
+	w.value = b.hook(name+".hook_out", w.value)
+	b.component(name, first, in, w.value)
+	return w
+}

@@ -1,0 +1,103 @@
+// Build of attention: plain, and with the per-head inputs and outputs that flags ask for.
+package model
+
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+)
+
+// attention appends one layer's attention. normed is behind ln1; resid is the stream in front of it, from which
+// per-head inputs are forked when a flag asks for them.
+func (b *builder) attention(layer int, normed, resid graph.Value) written {
+	name := fmt.Sprintf("blocks.%d.attn", layer)
+	spec := b.m.Spec
+	first := b.g.Len()
+	x := b.hook(name+".hook_in", normed)
+	q, k, v := b.queriesKeysValues(layer, name, x, resid)
+	if spec.Position.Kind == arch.Rotary {
+		cos := b.hook(name+".hook_cos", b.cos)
+		sin := b.hook(name+".hook_sin", b.sin)
+		rope := &op.Rope{Adjacent: spec.Position.AdjacentPairs}
+		q = b.g.Apply(name+".rot_q", rope, q, cos, sin)
+		k = b.g.Apply(name+".rot_k", rope, k, cos, sin)
+		q = b.hook(name+".hook_rot_q", q)
+		k = b.hook(name+".hook_rot_k", k)
+	}
+	z, pattern := b.mixed(layer, name, q, k, v)
+	w := b.project(name, z)
+	if _, ok := b.m.Hooks.Lookup(name + ".hook_hidden_states"); ok && spec.Position.Kind == arch.Learned {
+		w.value = b.hook(name+".hook_hidden_states", w.value)
+	}
+	w.value = b.hook(name+".hook_out", w.value)
+	b.component(name, first, normed, w.value, pattern)
+	return w
+}
+
+// mixed appends scores, pattern and z; one kernel does all while nobody looks inside.
+func (b *builder) mixed(layer int, name string, q, k, v graph.Value) (z, pattern graph.Value) {
+	spec := b.m.Spec.Attention
+	shape := op.AttentionShape{Scale: spec.Scale(layer), Causal: true, Window: spec.Windows[layer]}
+	first := b.g.Len()
+	scores := b.g.Apply(name+".scores", &op.Scores{AttentionShape: shape}, q, k, b.mask)
+	scores = b.hook(name+".hook_attn_scores", scores)
+	pattern = b.hook(name+".hook_pattern", b.g.Apply(name+".pattern", &op.Softmax{}, scores))
+	z = b.g.Apply(name+".z", &op.Mix{}, pattern, v)
+	b.g.Fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
+	return z, pattern
+}
+
+// project appends the output projection, by head when use_attn_result is set.
+func (b *builder) project(name string, z graph.Value) written {
+	if !b.m.Spec.Config.UseAttnResult {
+		return b.linear(name+".o", z, 0)
+	}
+	z = b.hook(name+".o.hook_in", z)
+	result := b.g.Apply(name+".result", &op.HeadResult{W: b.m.param(name + ".o.weight")}, z)
+	result = b.hook(name+".hook_result", result)
+	return written{value: b.g.Apply(name+".summed", &op.SumHeads{B: b.m.param(name + ".o.bias")}, result), input: graph.None}
+}
+
+func (b *builder) queriesKeysValues(layer int, name string, x, resid graph.Value) (q, k, v graph.Value) {
+	spec := b.m.Spec
+	heads, kv := spec.NHeads, spec.NKVHeads
+	switch cfg := spec.Config; {
+	case cfg.UseSplitQKVInput:
+		q = b.headLinear(name+".q", b.fork(layer, name+".hook_q_input", resid, heads), heads)
+		k = b.headLinear(name+".k", b.fork(layer, name+".hook_k_input", resid, kv), kv)
+		v = b.headLinear(name+".v", b.fork(layer, name+".hook_v_input", resid, kv), kv)
+	case cfg.UseAttnIn:
+		in := b.fork(layer, name+".hook_attn_in", resid, heads)
+		few := in
+		if kv != heads {
+			few = b.g.Apply(name+".kv_in", &op.FirstHeads{Heads: kv}, in)
+		}
+		q = b.headLinear(name+".q", in, heads)
+		k = b.headLinear(name+".k", few, kv)
+		v = b.headLinear(name+".v", few, kv)
+	default:
+		q = b.linear(name+".q", x, heads).value
+		k = b.linear(name+".k", x, kv).value
+		v = b.linear(name+".v", x, kv).value
+	}
+	return q, k, v
+}
+
+// fork copies the stream for each head, lets hooks at the copies, and normalises them as ln1 does.
+func (b *builder) fork(layer int, point string, resid graph.Value, heads int) graph.Value {
+	x := b.hook(point, b.g.Apply(point+".fork", &op.RepeatHeads{Heads: heads}, resid))
+	ln1 := fmt.Sprintf("blocks.%d.ln1", layer)
+	kind := op.LayerNorm
+	if b.m.Spec.Norm.Kind == arch.RMSNorm {
+		kind = op.RMSNorm
+	}
+	norm := &op.Norm{Kind: kind, Eps: float32(b.m.Spec.Norm.Eps), W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
+	return b.g.Apply(point+".normed", norm, x)
+}
+
+func (b *builder) headLinear(name string, in graph.Value, heads int) graph.Value {
+	projection := &op.HeadLinear{W: b.m.param(name + ".weight"), B: b.m.param(name + ".bias"), Heads: heads}
+	return b.hook(name+".hook_out", b.g.Apply(name, projection, in))
+}

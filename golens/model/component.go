@@ -1,0 +1,75 @@
+// Component: running a part of the model by itself, with its own hooks.
+package model
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// Call runs one component ("ln_final", "blocks.3", "blocks.3.attn", "blocks.3.mlp.out") on its input. Positions are
+// 0, 1, 2, … unless given. An attention component returns its pattern as Extra, a rotary one the sines.
+func (m *Model) Call(ctx context.Context, name string, x, mask, positions *tensor.Tensor, w Watch) (*Result, error) {
+	b, err := m.current()
+	if err != nil {
+		return nil, err
+	}
+	c, ok := b.components[name]
+	if !ok {
+		if _, exists := m.Spec.Tree.Component(name); exists {
+			return nil, &config.Error{Kind: "NotImplementedError", Field: name, Text: "this component cannot be called by itself (under the flags that are set now)"}
+		}
+		return nil, fmt.Errorf("%w: no component %q", ErrInput, name)
+	}
+	x, err = m.componentInput(name, x)
+	if err != nil {
+		return nil, err
+	}
+	defer x.Release()
+	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, First: c.first, Last: c.last, Plain: os.Getenv(EnvPlan) == "plain"}
+	m.watch(q, &w)
+	if c.in != b.positions && len(x.Shape()) >= 2 {
+		made, err := m.givePositions(b, q, &Input{Mask: mask, Positions: positions}, x.Dim(0), x.Dim(1))
+		defer release(made)
+		if err != nil {
+			return nil, err
+		}
+	}
+	answer, err := b.g.Run(ctx, m.backend, q)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Output: answer.Values[c.out[0]], Kept: answer.Kept}
+	for _, v := range c.out[1:] {
+		r.Extra = append(r.Extra, answer.Values[v])
+	}
+	return r, m.componentOutput(name, r)
+}
+
+// componentInput gives a projection of heads its input by head: upstream's modules take and give it flat.
+func (m *Model) componentInput(name string, x *tensor.Tensor) (*tensor.Tensor, error) {
+	if strings.HasSuffix(name, ".attn.o") && len(x.Shape()) == 3 && x.Dim(2) == m.Spec.NHeads*m.Spec.DHead {
+		return x.Reshape(x.Dim(0), x.Dim(1), m.Spec.NHeads, m.Spec.DHead)
+	}
+	return x.Retain(), nil
+}
+
+func (m *Model) componentOutput(name string, r *Result) error {
+	for _, suffix := range []string{".attn.q", ".attn.k", ".attn.v"} {
+		if strings.HasSuffix(name, suffix) && len(r.Output.Shape()) == 4 {
+			flat, err := r.Output.Reshape(r.Output.Dim(0), r.Output.Dim(1), r.Output.Dim(2)*r.Output.Dim(3))
+			if err != nil {
+				r.Release()
+				return err
+			}
+			r.Output.Release()
+			r.Output = flat
+		}
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+// Forward: turning what a caller asks of a model into a question to its graph.
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// EnvPlan set to "plain" runs every node one by one, without fusion and pruning: the same bits, slower.
+const EnvPlan = "TRANSFORMER_LENS_GO_PLAN"
+
+// ErrInput is wrapped by every error about what a forward pass was given.
+var ErrInput = errors.New("bad input")
+
+// NoLayer stands for "not given" in Input's Start and Stop.
+const NoLayer = -1 << 31
+
+// Output says which value a forward pass returns.
+type Output string
+
+// The outputs. OutputStream is the residual stream in front of layer Stop.
+const (
+	OutputNone   Output = "none"
+	OutputLogits Output = "logits"
+	OutputStream Output = "resid"
+)
+
+// Input is one forward pass. Exactly one of Tokens, Embeds and Resid is given; tensors are borrowed.
+type Input struct {
+	Tokens *tensor.Tensor // int64 [batch, pos]
+	Embeds *tensor.Tensor // float32 [batch, pos, d_model], in place of token embeddings
+	Resid  *tensor.Tensor // float32 [batch, pos, d_model], the stream in front of layer Start
+	Mask   *tensor.Tensor // int64 [batch, pos], 1 for tokens, 0 for padding; nil: all are tokens
+	// Positions are int64 [1 or batch, pos]; nil: derived from Mask, else 0, 1, 2, …
+	Positions *tensor.Tensor
+	Start     int // first layer to run, with Resid; NoLayer: from the embedding
+	Stop      int // layer in front of which to stop; negative counts from the end; NoLayer: run all
+	Output    Output
+	Watch
+}
+
+// Watch is who looks on.
+type Watch struct {
+	Keep    func(point int) bool // edges to keep
+	Silent  bool                 // no hooks are called
+	Foreign hook.Caller
+	Poll    func() error
+}
+
+// Result is what a run gave. The caller releases it.
+type Result struct {
+	Output *tensor.Tensor   // nil for OutputNone
+	Extra  []*tensor.Tensor // further outputs of a component
+	Kept   []graph.Kept
+}
+
+// Release drops every tensor of a result.
+func (r *Result) Release() {
+	r.Output.Release()
+	for _, t := range r.Extra {
+		t.Release()
+	}
+	for _, k := range r.Kept {
+		k.T.Release()
+	}
+}
+
+// Forward runs the model, or the layers Start to Stop of it.
+func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
+	b, err := m.current()
+	if err != nil {
+		return nil, err
+	}
+	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{}, Plain: os.Getenv(EnvPlan) == "plain"}
+	m.watch(q, &in.Watch)
+	shape, err := m.giveStream(b, q, in)
+	if err != nil {
+		return nil, err
+	}
+	owned, err := m.givePositions(b, q, in, shape[0], shape[1])
+	defer release(owned)
+	if err != nil {
+		return nil, err
+	}
+	want, err := m.wanted(b, q, in)
+	if err != nil {
+		return nil, err
+	}
+	if want != graph.None {
+		q.Want = []graph.Value{want}
+	}
+	answer, err := b.g.Run(ctx, m.backend, q)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Output: answer.Values[want], Kept: answer.Kept}, nil
+}
+
+func release(tensors []*tensor.Tensor) {
+	for _, t := range tensors {
+		t.Release()
+	}
+}
+
+func (m *Model) watch(q *graph.Question, w *Watch) {
+	q.Keep, q.Foreign, q.Poll = w.Keep, w.Foreign, w.Poll
+	if !w.Silent {
+		q.Hooks = m.Hooks
+	}
+}
+
+// giveStream hands the graph what the run starts from, and returns its shape.
+func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error) {
+	given := 0
+	for _, t := range []*tensor.Tensor{in.Tokens, in.Embeds, in.Resid} {
+		if t != nil {
+			given++
+		}
+	}
+	if given != 1 || (in.Resid != nil) != (in.Start != NoLayer) {
+		return nil, fmt.Errorf("%w: exactly one of tokens, embeddings and (with a start layer) a residual stream must be given", ErrInput)
+	}
+	switch {
+	case in.Tokens != nil:
+		if in.Tokens.DType() != tensor.Int64 || len(in.Tokens.Shape()) != 2 {
+			return nil, fmt.Errorf("%w: tokens are %s %v, expected int64 [batch, pos]", ErrInput, in.Tokens.DType(), in.Tokens.Shape())
+		}
+		q.Given[b.tokens] = in.Tokens
+		return m.checkLength(in.Tokens.Shape())
+	case in.Embeds != nil:
+		q.Given[b.embedded] = in.Embeds
+		if err := m.checkStream(in.Embeds); err != nil {
+			return nil, err
+		}
+		return m.checkLength(in.Embeds.Shape())
+	}
+	if in.Start < 0 || in.Start >= len(b.blockStart) {
+		return nil, fmt.Errorf("%w: start layer %d, expected 0 to %d", ErrInput, in.Start, len(b.blockStart)-1)
+	}
+	q.Given[b.blockIn[in.Start]] = in.Resid
+	q.First = b.blockStart[in.Start]
+	if err := m.checkStream(in.Resid); err != nil {
+		return nil, err
+	}
+	return m.checkLength(in.Resid.Shape())
+}
+
+func (m *Model) checkStream(t *tensor.Tensor) error {
+	if t.DType() != tensor.Float32 || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
+		return fmt.Errorf("%w: the residual stream is %s %v, expected float32 [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), m.Spec.DModel)
+	}
+	return nil
+}
+
+// checkLength refuses sequences that are empty or, with a table of positions, longer than it.
+func (m *Model) checkLength(shape []int) ([]int, error) {
+	if shape[0] == 0 || shape[1] == 0 {
+		return nil, fmt.Errorf("%w: shape %v, expected at least one sequence of at least one position", ErrInput, shape)
+	}
+	return shape, nil
+}
+
+// givePositions hands over the mask and the positions. It returns what it made, for the caller to release.
+func (m *Model) givePositions(b *built, q *graph.Question, in *Input, batch, pos int) (made []*tensor.Tensor, err error) {
+	if in.Mask != nil {
+		mask, err := keyMask(in.Mask, batch, pos)
+		if err != nil {
+			return nil, err
+		}
+		if mask != nil {
+			made = append(made, mask)
+			q.Given[b.mask] = mask
+		}
+	}
+	positions := in.Positions
+	if positions == nil {
+		positions, err = derivePositions(in.Mask, pos)
+		if err != nil {
+			return made, err
+		}
+		made = append(made, positions)
+	}
+	if s := positions.Shape(); len(s) != 2 || (s[0] != 1 && s[0] != batch) || s[1] != pos || positions.DType() != tensor.Int64 {
+		return made, fmt.Errorf("%w: positions are %s %v, expected int64 [1 or %d, %d]", ErrInput, positions.DType(), s, batch, pos)
+	}
+	q.Given[b.positions] = positions
+	return made, nil
+}
+
+// keyMask is the mask as attention reads it, or nil when it masks nothing.
+func keyMask(mask *tensor.Tensor, batch, pos int) (*tensor.Tensor, error) {
+	if mask.DType() != tensor.Int64 || len(mask.Shape()) != 2 || mask.Dim(0) != batch || mask.Dim(1) != pos {
+		return nil, fmt.Errorf("%w: the attention mask is %s %v, expected int64 [%d, %d]", ErrInput, mask.DType(), mask.Shape(), batch, pos)
+	}
+	keys, err := tensor.New(tensor.Uint8, batch, pos)
+	if err != nil {
+		return nil, err
+	}
+	all := true
+	for i, v := range mask.Int64s() {
+		keys.Storage().Bytes()[i] = 1
+		if v == 0 {
+			keys.Storage().Bytes()[i], all = 0, false
+		}
+	}
+	if all {
+		keys.Release()
+		return nil, nil
+	}
+	return keys, nil
+}
+
+// derivePositions counts real tokens in rows where padding stands in front of them, and is 0, 1, 2, … elsewhere.
+func derivePositions(mask *tensor.Tensor, pos int) (*tensor.Tensor, error) {
+	if mask == nil || !shifted(mask) {
+		t, err := tensor.New(tensor.Int64, 1, pos)
+		if err != nil {
+			return nil, err
+		}
+		count(t.Int64s(), nil)
+		return t, nil
+	}
+	t, err := tensor.New(tensor.Int64, mask.Shape()...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range mask.Dim(0) {
+		row := mask.Int64s()[i*pos : (i+1)*pos]
+		if !rowShifted(row) {
+			row = nil
+		}
+		count(t.Int64s()[i*pos:(i+1)*pos], row)
+	}
+	return t, nil
+}
+
+// count numbers the real tokens of a row; masked ones are 0.
+func count(out, mask []int64) {
+	n := int64(0)
+	for i := range out {
+		out[i] = 0
+		if mask == nil || mask[i] != 0 {
+			out[i] = n
+			n++
+		}
+	}
+}
+
+func shifted(mask *tensor.Tensor) bool {
+	for i := range mask.Dim(0) {
+		if rowShifted(mask.Int64s()[i*mask.Dim(1) : (i+1)*mask.Dim(1)]) {
+			return true
+		}
+	}
+	return false
+}
+
+// rowShifted: a masked position stands in front of a real one.
+func rowShifted(row []int64) bool {
+	masked := false
+	for _, v := range row {
+		if v == 0 {
+			masked = true
+		} else if masked {
+			return true
+		}
+	}
+	return false
+}
+
+// wanted is the value that the run returns, None for nothing, and bounds the hooks that may be called.
+func (m *Model) wanted(b *built, q *graph.Question, in *Input) (graph.Value, error) {
+	layers := len(b.blockStart)
+	if in.Stop != NoLayer {
+		stop := in.Stop
+		if stop < 0 {
+			stop += layers
+		}
+		if stop < 0 || stop > layers {
+			return graph.None, fmt.Errorf("%w: stop layer %d, expected %d to %d", ErrInput, in.Stop, -layers, layers)
+		}
+		if stop < layers { // upstream runs a stop behind the last block to the logits
+			node := &b.g.Nodes[b.blockStart[stop]]
+			q.Last = b.blockStart[stop] + 1
+			return node.Out[0], nil
+		}
+	}
+	switch in.Output {
+	case OutputNone:
+		return graph.None, nil
+	case OutputLogits, OutputStream:
+		return b.logits, nil
+	}
+	return graph.None, fmt.Errorf("%w: output %q", ErrInput, in.Output)
+}
+
+// Loss is the next-token loss of logits on the model's device; see op.CrossEntropy.
+func (m *Model) Loss(logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
+	return op.CrossEntropy(m.backend, logits, tokens, mask, perToken)
+}

@@ -1,0 +1,242 @@
+// Load: a model from a Hugging Face folder, a GGUF file, or tensors in memory.
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// Options say how to load a model. The zero value loads it as it is.
+type Options struct {
+	Name      string         // cfg.model_name
+	DType     string         // "" or "float32"
+	Overrides map[string]any // config.json keys; a nil value drops a key
+	Tensors   Tensors        // for FromTensors
+}
+
+// Tensors is where weights come from: an open checkpoint, or a model that is in memory already.
+type Tensors interface {
+	Shapes() map[string][]int
+	Load(name string) (*tensor.Tensor, error)
+}
+
+// stored makes Tensors of an open checkpoint.
+type stored struct{ checkpoint.Source }
+
+// Shapes implements Tensors.
+func (s stored) Shapes() map[string][]int {
+	shapes := map[string][]int{}
+	for _, name := range s.Names() {
+		if e, ok := s.Entry(name); ok {
+			shapes[name] = e.Shape
+		}
+	}
+	return shapes
+}
+
+// Open loads a model from a folder (config.json and safetensors) or a .gguf file.
+func Open(path string, o Options) (*Model, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: open %s: %w", path, err)
+	}
+	if info.IsDir() {
+		return openFolder(path, o)
+	}
+	if strings.EqualFold(filepath.Ext(path), ".gguf") {
+		return openGGUF(path, o)
+	}
+	return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is neither a folder with config.json and safetensors nor a .gguf file", path)}
+}
+
+func (o *Options) check() error {
+	if o.DType == "" {
+		o.DType = "float32"
+	}
+	dt, err := tensor.ParseDType(o.DType)
+	if err != nil {
+		return &config.Error{Kind: config.ValueError, Field: "dtype", Text: err.Error()}
+	}
+	if dt != tensor.Float32 {
+		return &config.Error{Kind: "NotImplementedError", Field: "dtype", Text: fmt.Sprintf("%s given; models compute in float32 only for now (load without dtype, or with dtype=float32)", o.DType)}
+	}
+	return nil
+}
+
+func openFolder(dir string, o Options) (*Model, error) {
+	hf, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	source, err := checkpoint.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	tok, err := folderTokenizer(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := fromTensors(hf, stored{source}, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	m.tokenizer = tok
+	return m, nil
+}
+
+func readConfig(dir string) (map[string]any, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a model folder: it has no config.json (expected config.json and safetensors, or the path of a .gguf file): %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model: read config: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var hf map[string]any
+	if err := decoder.Decode(&hf); err != nil {
+		return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is not JSON: %v", filepath.Join(dir, "config.json"), err)}
+	}
+	return hf, nil
+}
+
+// FromTensors makes a model from a Hugging Face config and tensors in memory, which it shares where it can: their
+// owner keeps borrowed ones alive as long as the model.
+func FromTensors(hf map[string]any, o Options) (*Model, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return fromTensors(hf, o.Tensors, o)
+}
+
+func fromTensors(hf map[string]any, source Tensors, o Options) (*Model, error) {
+	spec, err := arch.FromHF(o.override(hf), nil)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(spec, source, o, nil)
+}
+
+// override is hf with the caller's keys put in; a nil value drops a key.
+func (o *Options) override(hf map[string]any) map[string]any {
+	merged := maps.Clone(hf)
+	for k, v := range o.Overrides {
+		if v == nil {
+			delete(merged, k)
+		} else {
+			merged[k] = v
+		}
+	}
+	return merged
+}
+
+// naming says how a checkpoint's names and row orders differ from Hugging Face's; nil: not at all.
+type naming interface {
+	TensorName(hf string) (string, bool)
+	PermutedHeads(hf string) (int, error)
+}
+
+// assemble loads every tensor that the spec wants and makes the model.
+func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model, error) {
+	spec.Config.ModelName = o.Name
+	spec.Config.DType = o.DType
+	var rename func(string) string
+	if names != nil {
+		rename = func(hf string) string {
+			name, _ := names.TensorName(hf)
+			return name
+		}
+	}
+	bound, err := spec.Weights.Bind(source.Shapes(), rename)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{source: source, names: names, bound: bound, loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
+	for _, t := range spec.Weights.Tensors {
+		if err := l.load(t); err != nil {
+			l.release()
+			return nil, err
+		}
+	}
+	var b backend.Backend = cpu.CPU{}
+	return newModel(spec, l.weights, b)
+}
+
+// loader loads each checkpoint tensor once, however many names it serves.
+type loader struct {
+	source  Tensors
+	names   naming
+	bound   map[string]string         // the spec's name to the checkpoint's
+	loaded  map[string]*tensor.Tensor // by the checkpoint's name; references belong to weights
+	weights map[string]*tensor.Tensor // by the spec's name
+}
+
+func (l *loader) release() {
+	for _, t := range l.weights {
+		t.Release()
+	}
+}
+
+func (l *loader) load(want arch.Tensor) error {
+	name := l.bound[want.Name]
+	if t, ok := l.loaded[name]; ok {
+		l.weights[want.Name] = t.Retain()
+		return nil
+	}
+	t, err := l.read(want.Name, name)
+	if err != nil {
+		return err
+	}
+	if partner := l.loaded[l.bound[want.TiedTo]]; want.TiedTo != "" && partner != nil && sameValues(t, partner) {
+		t.Release()
+		t = partner.Retain()
+	}
+	l.loaded[name], l.weights[want.Name] = t, t
+	return nil
+}
+
+// read loads a tensor with its rows in the order that the spec expects.
+func (l *loader) read(hf, name string) (*tensor.Tensor, error) {
+	t, err := l.source.Load(name)
+	if err != nil || l.names == nil {
+		return t, err
+	}
+	heads, err := l.names.PermutedHeads(hf)
+	if err != nil || heads == 0 {
+		if err != nil {
+			t.Release()
+		}
+		return t, err
+	}
+	defer t.Release()
+	return checkpoint.UnpermuteQK(t, heads)
+}
+
+// sameValues: tied tensors that a checkpoint stores twice are one parameter.
+func sameValues(a, b *tensor.Tensor) bool {
+	if a.Len() != b.Len() || !a.Contiguous() || !b.Contiguous() {
+		return false
+	}
+	n := a.Len() * a.DType().Size()
+	return bytes.Equal(unsafe.Slice((*byte)(a.Pointer()), n), unsafe.Slice((*byte)(b.Pointer()), n))
+}

@@ -1,0 +1,184 @@
+// Package model builds graphs from specifications, binds weights to them and answers questions: forward passes,
+// components called by themselves, caches. It is the only builder; architectures differ in their Spec alone.
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
+)
+
+// ErrClosed is returned by a model after Close.
+var ErrClosed = errors.New("model: the model is closed")
+
+// Model is a language model: a specification, weights, hook points and the graph for the flags as they are now.
+// It is safe for concurrent runs.
+type Model struct {
+	Spec  *arch.Spec
+	Hooks *hook.Registry
+
+	backend   backend.Backend
+	weights   map[string]*tensor.Tensor // checkpoint tensors by the name the Spec wants
+	params    []Param
+	byName    map[string]int // "blocks.0.attn.q.weight"
+	linear    map[string]*op.Param
+	tokenizer *tokenizer.Tokenizer
+
+	mu     sync.RWMutex
+	built  *built
+	closed bool
+}
+
+// Param is a parameter as its component shows it: "blocks.0.attn.q.weight", in the checkpoint's layout.
+type Param struct {
+	Component, Name string
+	Value           *tensor.Tensor
+	slot            arch.Slot
+}
+
+// Config is the configuration that users see.
+func (m *Model) Config() *config.Config {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.Spec.Config
+}
+
+// Tokenizer is what was found beside the weights, or nil.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Params lists the parameters, component by component.
+func (m *Model) Params() []Param { return m.params }
+
+// Param is a parameter's live memory: writing to it changes what the model computes from the next run on.
+func (m *Model) Param(index int) (*tensor.Tensor, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if index < 0 || index >= len(m.params) {
+		return nil, fmt.Errorf("%w: parameter %d of %d", op.ErrIndex, index, len(m.params))
+	}
+	return m.params[index].Value, nil
+}
+
+// Set writes a configuration field. Flags that decide which hook points exist change the graph.
+func (m *Model) Set(field string, value any) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	changed := m.Spec.Config.Clone()
+	if err := changed.Set(field, value); err != nil {
+		return err
+	}
+	if changed.UseSplitQKVInput && changed.UseAttnIn {
+		return &config.Error{Kind: config.ValueError, Field: field, Text: "use_split_qkv_input and use_attn_in exclude each other; set one of them to False first"}
+	}
+	old := m.Spec.Config
+	m.Spec.Config = changed
+	if slices.Contains(graphFlags, field) {
+		b, err := build(m)
+		if err != nil {
+			m.Spec.Config = old
+			return err
+		}
+		m.built = b
+		m.Hooks.Touch()
+	}
+	return nil
+}
+
+// Close drops the model's references to its weights. Tensors handed out before stay valid.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	m.closed = true
+	m.release()
+	return nil
+}
+
+func (m *Model) release() {
+	for _, p := range m.params {
+		p.Value.Release()
+	}
+	for _, p := range m.linear {
+		p.Value.Release()
+	}
+	for _, t := range m.weights {
+		t.Release()
+	}
+	m.params, m.linear, m.weights = nil, nil, nil
+}
+
+// newModel registers the hook points and builds the graph for weights that are complete. It takes over their
+// references, also when it fails.
+func newModel(spec *arch.Spec, weights map[string]*tensor.Tensor, b backend.Backend) (*Model, error) {
+	m := &Model{Spec: spec, Hooks: hook.NewRegistry(), backend: b, weights: weights}
+	err := m.register()
+	if err == nil {
+		err = m.bind()
+	}
+	if err == nil {
+		m.built, err = build(m)
+	}
+	if err != nil {
+		m.release()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) register() error {
+	for _, c := range m.Spec.Tree.Components {
+		for _, h := range c.Hooks {
+			if _, err := m.Hooks.AddPoint(h.Name, h.Gate); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range m.Spec.Tree.Aliases {
+		if err := m.Hooks.AddAlias(a.Name, a.Target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// graphAndPoints is the graph to run now; a later change of flags does not touch it.
+func (m *Model) current() (*built, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	return m.built, nil
+}
+
+// built is a graph with the places in it that questions name.
+type built struct {
+	g                       *graph.Graph
+	tokens, positions, mask graph.Value
+	embedded, logits        graph.Value
+	blockIn                 []graph.Value // value in front of each block's hook_in, then in front of ln_final
+	blockStart              []int         // node of each block's hook_in
+	components              map[string]component
+}
+
+// component is a stretch of the graph that can be called by itself.
+type component struct {
+	first, last int // nodes [first, last)
+	in          graph.Value
+	out         []graph.Value
+}

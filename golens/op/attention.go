@@ -1,0 +1,47 @@
+// Attention: softmax(q·k · scale, masked)·v (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762) in one kernel,
+// for when nobody looks inside; scores.go, softmax.go and mix.go are the same in steps, bit for bit.
+// Kernel "attention": q, k, v, mask, out, scale, causal, window.
+package op
+
+import (
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// AttentionShape is what scores and fused attention have in common.
+type AttentionShape struct {
+	Scale  float32
+	Causal bool
+	Window int // keys further back than this many positions are not seen; 0 = no limit
+}
+
+// Attention takes q [batch, q_pos, head, d_head], k and v [batch, k_pos, kv_head, d_head] and an optional mask
+// uint8 [batch, k_pos] (0 = not a token), and gives z [batch, q_pos, head, d_head].
+type Attention struct{ AttentionShape }
+
+// Name implements Op.
+func (*Attention) Name() string { return "attention" }
+
+// Forward implements Op.
+func (o *Attention) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	q, k, v, mask := in[0], in[1], in[2], in[3]
+	if err := checkAttention(o, in, q, k, mask); err != nil {
+		return nil, err
+	}
+	if !sameShape(k, v) {
+		return nil, shapeError(o, in, "k and v of one shape")
+	}
+	return produce(b, q.Shape(), func(out *tensor.Tensor) error {
+		return b.Launch("attention", q, k, v, mask, out, o.Scale, o.Causal, o.Window)
+	})
+}
+
+func checkAttention(o Op, in []*tensor.Tensor, q, k, mask *tensor.Tensor) error {
+	if len(q.Shape()) != 4 || len(k.Shape()) != 4 || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) || k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 {
+		return shapeError(o, in, "q [batch, q_pos, head, d_head] and k [batch, k_pos, kv_head, d_head], kv_head dividing head")
+	}
+	if mask != nil && (len(mask.Shape()) != 2 || mask.Dim(0) != k.Dim(0) || mask.Dim(1) != k.Dim(1)) {
+		return shapeError(o, in, "a mask [%d, %d]", k.Dim(0), k.Dim(1))
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Loss: the mean negative log likelihood of the next token. Kernel "cross_entropy": logits, ids, out.
+package op
+
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// CrossEntropy is −log softmax(logits)[:, :-1] at tokens[:, 1:]. logits are [batch, pos, vocab], tokens int64
+// [batch, pos]; a mask int64 [batch, pos] keeps only pairs of which both tokens are real. The result is [] (the
+// mean over kept pairs) or, with perToken, [batch, pos-1] with 0 for pairs that are not kept.
+func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
+	if len(logits.Shape()) != 3 || len(tokens.Shape()) != 2 || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
+		return nil, fmt.Errorf("loss: %w: given logits %v and tokens %v, expected [batch, pos, vocab] and [batch, pos]", ErrShape, logits.Shape(), tokens.Shape())
+	}
+	if mask != nil && !sameShape(mask, tokens) {
+		return nil, fmt.Errorf("loss: %w: given a mask %v, expected %v", ErrShape, mask.Shape(), tokens.Shape())
+	}
+	batch, pairs, vocab := tokens.Dim(0), max(tokens.Dim(1)-1, 0), logits.Dim(2)
+	targets, err := tensor.New(tensor.Int64, batch, pairs)
+	if err != nil {
+		return nil, err
+	}
+	defer targets.Release()
+	ids := tokens.Int64s()
+	for i := range batch {
+		copy(targets.Int64s()[i*pairs:(i+1)*pairs], ids[i*(pairs+1)+1:])
+	}
+	for _, id := range targets.Int64s() {
+		if id < 0 || id >= int64(vocab) {
+			return nil, fmt.Errorf("loss: %w: token id %d, the vocabulary has %d", ErrIndex, id, vocab)
+		}
+	}
+	shifted, err := logits.View([]int{batch, pairs, vocab}, logits.Strides(), 0)
+	if err != nil {
+		return nil, err
+	}
+	defer shifted.Release()
+	losses, err := b.Alloc(tensor.Float32, batch, pairs)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Launch("cross_entropy", shifted, targets, losses); err != nil {
+		losses.Release()
+		return nil, err
+	}
+	kept := keepPairs(losses, mask)
+	if perToken {
+		return losses, nil
+	}
+	defer losses.Release()
+	sum := 0.0
+	for _, v := range losses.Float32s() {
+		sum += float64(v)
+	}
+	return tensor.FromFloat32s([]float32{float32(sum / float64(kept))})
+}
+
+// keepPairs zeroes the losses of masked pairs and counts the others.
+func keepPairs(losses, mask *tensor.Tensor) int {
+	if mask == nil {
+		return losses.Len()
+	}
+	kept, pairs := 0, losses.Dim(1)
+	for i := range losses.Dim(0) {
+		row := mask.Int64s()[i*(pairs+1):]
+		for j := range pairs {
+			if row[j] != 0 && row[j+1] != 0 {
+				kept++
+			} else {
+				losses.Float32s()[i*pairs+j] = 0
+			}
+		}
+	}
+	return kept
+}
