@@ -18,6 +18,7 @@ type planner struct {
 	want      []Value
 	kept      func(point int) bool // the edge's value is kept
 	called    func(point int) bool // a hook is called there
+	active    func(node int) bool  // nodes that the question is about
 	plain     bool                 // no fusion, no pruning
 	reachable []bool
 }
@@ -80,7 +81,7 @@ func (p *planner) markReachable(lastCall int) error {
 	}
 	for i := len(nodes) - 1; i >= p.start; i-- {
 		n := &nodes[i]
-		run := canRun[i] && (i <= lastCall || p.plain || p.watched(n))
+		run := canRun[i] && ((p.active(i) && (i <= lastCall || p.plain)) || p.watched(n))
 		for _, v := range n.Out {
 			run = run || (needed[v] && producer[v] == i)
 		}

@@ -21,11 +21,24 @@ type Question struct {
 	Keep    func(point int) bool // edges whose values are kept, each after its hooks; nil: none
 	Hooks   *hook.Registry       // nil: no hooks are called
 	Foreign hook.Caller          // calls hooks that are not Go functions
-	// First and Last bound the nodes at which hooks are called and edges kept: those of a component that is called
-	// by itself, or behind the layer where a run starts. Last 0 means the end.
-	First, Last int
-	Plain       bool         // run node by node, without fusion or pruning: the same bits, slower
-	Poll        func() error // asked now and then whether to go on
+	// Active bounds the nodes at which hooks are called and edges kept: those of a component that is called by
+	// itself, or from the layer on where a run starts. None means all. Nodes outside run if their values are needed.
+	Active []Range
+	Plain  bool         // run node by node, without fusion or pruning: the same bits, slower
+	Poll   func() error // asked now and then whether to go on
+}
+
+// Range is the nodes First to Last-1.
+type Range struct{ First, Last int }
+
+// active reports whether hooks are called at a node.
+func (q *Question) active(node int) bool {
+	for _, r := range q.Active {
+		if node >= r.First && node < r.Last {
+			return true
+		}
+	}
+	return len(q.Active) == 0
 }
 
 // Kept is an edge's value, in execution order.
@@ -114,6 +127,7 @@ func (r *run) plan(start int) ([]step, error) {
 		r.generation = r.q.Hooks.Generation()
 	}
 	p := planner{g: r.g, start: start, want: r.q.Want, plain: r.q.Plain, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
+	p.active = r.q.active
 	p.kept = func(point int) bool { return r.q.Keep != nil && r.inRange(point) && r.q.Keep(point) }
 	p.called = func(point int) bool {
 		return r.q.Hooks != nil && r.inRange(point) && r.q.Hooks.Watched(point, hook.Forward)
@@ -121,10 +135,7 @@ func (r *run) plan(start int) ([]step, error) {
 	return p.steps()
 }
 
-func (r *run) inRange(point int) bool {
-	n := r.g.Edges[point].Node
-	return n >= r.q.First && (r.q.Last == 0 || n < r.q.Last)
-}
+func (r *run) inRange(point int) bool { return r.q.active(r.g.Edges[point].Node) }
 
 // step executes one step; it reports whether the hooks changed, so that the rest must be planned anew.
 func (r *run) step(s *step) (stale bool, err error) {

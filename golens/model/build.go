@@ -17,12 +17,11 @@ var graphFlags = []string{"use_attn_result", "use_split_qkv_input", "use_attn_in
 type builder struct {
 	m *Model
 	*built
-	cos, sin graph.Value // behind the rotary component's hooks; None with learned positions
-	err      error
+	err error
 }
 
 func build(m *Model) (*built, error) {
-	b := &builder{m: m, built: &built{g: graph.New(), components: map[string]component{}}, cos: graph.None, sin: graph.None}
+	b := &builder{m: m, built: &built{g: graph.New(), components: map[string]component{}, cos: graph.None, sin: graph.None}}
 	b.tokens = b.g.Input("tokens")
 	b.positions = b.g.Input("positions")
 	b.mask = b.g.Optional("mask")

@@ -12,9 +12,18 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// Call runs one component ("ln_final", "blocks.3", "blocks.3.attn", "blocks.3.mlp.out") on its input. Positions are
-// 0, 1, 2, … unless given. An attention component returns its pattern as Extra, a rotary one the sines.
-func (m *Model) Call(ctx context.Context, name string, x, mask, positions *tensor.Tensor, w Watch) (*Result, error) {
+// Arguments are what a component is called on. Only X is always given.
+type Arguments struct {
+	X         *tensor.Tensor // what goes in: ids, positions or activations
+	Mask      *tensor.Tensor // int64 [batch, pos]
+	Positions *tensor.Tensor // int64 [1 or batch, pos]; nil: 0, 1, 2, …
+	Cos, Sin  *tensor.Tensor // float32 [1 or batch, pos, rotary_dim], in place of those for Positions
+	Watch
+}
+
+// Call runs one component ("ln_final", "blocks.3", "blocks.3.attn", "blocks.3.mlp.out") by itself. An attention
+// component returns its pattern as Extra, the rotary one the sines.
+func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, error) {
 	b, err := m.current()
 	if err != nil {
 		return nil, err
@@ -26,15 +35,21 @@ func (m *Model) Call(ctx context.Context, name string, x, mask, positions *tenso
 		}
 		return nil, fmt.Errorf("%w: no component %q", ErrInput, name)
 	}
-	x, err = m.componentInput(name, x)
+	x, err := m.componentInput(name, a.X)
 	if err != nil {
 		return nil, err
 	}
 	defer x.Release()
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, First: c.first, Last: c.last, Plain: os.Getenv(EnvPlan) == "plain"}
-	m.watch(q, &w)
+	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, Active: []graph.Range{{First: c.first, Last: c.last}}, Plain: os.Getenv(EnvPlan) == "plain"}
+	m.watch(q, &a.Watch)
+	if (a.Cos == nil) != (a.Sin == nil) || (a.Cos != nil && b.cos == graph.None) {
+		return nil, fmt.Errorf("%w: cosines and sines go together, and only with rotary positions", ErrInput)
+	}
+	if a.Cos != nil {
+		q.Given[b.cos], q.Given[b.sin] = a.Cos, a.Sin
+	}
 	if c.in != b.positions && len(x.Shape()) >= 2 {
-		made, err := m.givePositions(b, q, &Input{Mask: mask, Positions: positions}, x.Dim(0), x.Dim(1))
+		made, err := m.givePositions(b, q, &Input{Mask: a.Mask, Positions: a.Positions}, nil, x.Dim(0), x.Dim(1))
 		defer release(made)
 		if err != nil {
 			return nil, err

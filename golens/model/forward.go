@@ -84,7 +84,11 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	owned, err := m.givePositions(b, q, in, shape[0], shape[1])
+	derived := in.Mask
+	if in.Tokens == nil {
+		derived = nil // upstream numbers embeddings and streams 0, 1, 2, … whatever the mask
+	}
+	owned, err := m.givePositions(b, q, in, derived, shape[0], shape[1])
 	defer release(owned)
 	if err != nil {
 		return nil, err
@@ -144,10 +148,14 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 	if in.Start < 0 || in.Start >= len(b.blockStart) {
 		return nil, fmt.Errorf("%w: start layer %d, expected 0 to %d", ErrInput, in.Start, len(b.blockStart)-1)
 	}
-	q.Given[b.blockIn[in.Start]] = in.Resid
-	q.First = b.blockStart[in.Start]
 	if err := m.checkStream(in.Resid); err != nil {
 		return nil, err
+	}
+	q.Given[b.blockIn[in.Start]] = in.Resid
+	q.Active = []graph.Range{{First: b.blockStart[in.Start], Last: b.g.Len()}}
+	if rotary, ok := b.components["rotary_emb"]; ok { // upstream passes the stream through it for its dtype
+		q.Given[rotary.in] = in.Resid
+		q.Active = append(q.Active, graph.Range{First: rotary.first, Last: rotary.last})
 	}
 	return m.checkLength(in.Resid.Shape())
 }
@@ -167,8 +175,9 @@ func (m *Model) checkLength(shape []int) ([]int, error) {
 	return shape, nil
 }
 
-// givePositions hands over the mask and the positions. It returns what it made, for the caller to release.
-func (m *Model) givePositions(b *built, q *graph.Question, in *Input, batch, pos int) (made []*tensor.Tensor, err error) {
+// givePositions hands over the mask and the positions, which are derived from a mask where they are not given. It
+// returns what it made, for the caller to release.
+func (m *Model) givePositions(b *built, q *graph.Question, in *Input, derived *tensor.Tensor, batch, pos int) (made []*tensor.Tensor, err error) {
 	if in.Mask != nil {
 		mask, err := keyMask(in.Mask, batch, pos)
 		if err != nil {
@@ -181,7 +190,7 @@ func (m *Model) givePositions(b *built, q *graph.Question, in *Input, batch, pos
 	}
 	positions := in.Positions
 	if positions == nil {
-		positions, err = derivePositions(in.Mask, pos)
+		positions, err = derivePositions(derived, pos)
 		if err != nil {
 			return made, err
 		}
@@ -288,7 +297,10 @@ func (m *Model) wanted(b *built, q *graph.Question, in *Input) (graph.Value, err
 		}
 		if stop < layers { // upstream runs a stop behind the last block to the logits
 			node := &b.g.Nodes[b.blockStart[stop]]
-			q.Last = b.blockStart[stop] + 1
+			if q.Active == nil {
+				q.Active = []graph.Range{{First: 0}}
+			}
+			q.Active[0].Last = b.blockStart[stop] + 1
 			return node.Out[0], nil
 		}
 	}

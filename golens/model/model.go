@@ -171,7 +171,8 @@ type built struct {
 	g                       *graph.Graph
 	tokens, positions, mask graph.Value
 	embedded, logits        graph.Value
-	blockIn                 []graph.Value // value in front of each block's hook_in, then in front of ln_final
+	cos, sin                graph.Value   // behind the rotary component's hooks; None with learned positions
+	blockIn                 []graph.Value // in front of each block's hook_in, then in front of ln_final
 	blockStart              []int         // node of each block's hook_in
 	components              map[string]component
 }

@@ -19,7 +19,9 @@ var _ backend.Backend = CPU{}
 func (CPU) Name() string { return "cpu" }
 
 // Alloc implements backend.Backend.
-func (CPU) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) { return tensor.New(dt, shape...) }
+func (CPU) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) {
+	return tensor.New(dt, shape...)
+}
 
 // Gemm implements backend.Backend.
 func (CPU) Gemm(g *backend.Gemm) error {

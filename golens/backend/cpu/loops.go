@@ -3,6 +3,7 @@ package cpu
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
@@ -64,6 +65,24 @@ func copyInts(dst []int64, src *tensor.Tensor) {
 			at[d] = 0
 		}
 	}
+}
+
+// widen turns contiguous floats of another width into float32.
+func widen(a arguments) error {
+	src, dst := a.tensor(0), a.tensor(1)
+	switch src.DType() {
+	case tensor.BFloat16:
+		kernels.Widen(kernels.BFloat16, dst.Pointer(), src.Pointer(), src.Len())
+	case tensor.Float16:
+		kernels.Widen(kernels.Float16, dst.Pointer(), src.Pointer(), src.Len())
+	case tensor.Float64:
+		for i, bits := range unsafe.Slice((*float64)(src.Pointer()), src.Len()) {
+			dst.Float32s()[i] = float32(bits)
+		}
+	default:
+		return fmt.Errorf("cpu: widen of %s", src.DType())
+	}
+	return nil
 }
 
 func wide(s []int) []int64 {

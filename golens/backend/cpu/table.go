@@ -31,6 +31,7 @@ var table = map[string]func(arguments) error{
 	"sum_heads":           sumHeads,
 	"cross_entropy":       crossEntropy,
 	"copy":                copyStrided,
+	"widen":               widen,
 }
 
 func gather(a arguments) error {
