@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
@@ -313,7 +314,7 @@ func (m *Model) wanted(b *built, q *graph.Question, in *Input) (graph.Value, err
 	return graph.None, fmt.Errorf("%w: output %q", ErrInput, in.Output)
 }
 
-// Loss is the next-token loss of logits on the model's device; see op.CrossEntropy.
-func (m *Model) Loss(logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
-	return op.CrossEntropy(m.backend, logits, tokens, mask, perToken)
+// Loss is the next-token loss of logits; see op.CrossEntropy.
+func Loss(logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
+	return op.CrossEntropy(cpu.CPU{}, logits, tokens, mask, perToken)
 }

@@ -25,6 +25,7 @@ import (
 type Options struct {
 	Name      string         // cfg.model_name
 	DType     string         // "" or "float32"
+	NCtx      int            // context length in place of the checkpoint's; 0: as it is
 	Overrides map[string]any // config.json keys; a nil value drops a key
 	Tensors   Tensors        // for FromTensors
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
@@ -128,6 +131,25 @@ func (r *ggufReader) types(key string) []int32 {
 		types = append(types, int32(v))
 	}
 	return types
+}
+
+// OpenTokenizer reads the tokenizer of a model folder, a tokenizer.json or a GGUF file; nil when there is none.
+func OpenTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("model: open tokenizer: %w", err)
+	case info.IsDir():
+		return folderTokenizer(path)
+	case !strings.EqualFold(filepath.Ext(path), ".gguf"):
+		return tokenizer.FromFile(path)
+	}
+	file, err := checkpoint.OpenGGUF(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return ggufTokenizer(file)
 }
 
 // folderTokenizer is the tokenizer of a model folder; nil when the folder has none.

@@ -1,0 +1,62 @@
+// Errors: which Python exception an error of the engine becomes.
+package pybind
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// errValue is wrapped by this package's own complaints about arguments.
+var errValue = errors.New("bad argument")
+
+// errBackward is returned where a hook on gradients is asked for.
+var errBackward = errors.New("backward hooks on a model of the engine are not built yet; gradients come in a later version " +
+	"(backward hooks on your own torch modules work)")
+
+var kinds = []struct {
+	target error
+	kind   string
+}{
+	{fs.ErrNotExist, "FileNotFoundError"},
+	{fs.ErrPermission, "OSError"},
+	{tensor.ErrOutOfMemory, "MemoryError"},
+	{op.ErrIndex, "IndexError"},
+	{hook.ErrNoPoint, "KeyError"},
+	{errBackward, "NotImplementedError"},
+	{arch.ErrUnknownArchitecture, "ValueError"},
+	{arch.ErrUnknownKey, "ValueError"},
+	{arch.ErrUnsupported, "NotImplementedError"},
+	{arch.ErrMissingTensor, "ValueError"},
+	{arch.ErrUnusedTensor, "ValueError"},
+	{arch.ErrShape, "ValueError"},
+	{checkpoint.ErrNoWeights, "OSError"},
+	{checkpoint.ErrUnsupported, "NotImplementedError"},
+	{model.ErrInput, "ValueError"},
+	{errValue, "ValueError"},
+}
+
+// kindOf names the exception. What is not listed, shapes that do not fit among it, is a RuntimeError, as in torch.
+func kindOf(err error) string {
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		return string(bad.Kind)
+	}
+	var format *checkpoint.FormatError
+	if errors.As(err, &format) {
+		return "ValueError"
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.target) {
+			return k.kind
+		}
+	}
+	return "RuntimeError"
+}

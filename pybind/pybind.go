@@ -1,0 +1,103 @@
+// Package pybind is the surface that gopy exports to Python: flat functions over handles and JSON. It holds no
+// logic: each function looks its handles up, calls the engine, and gives an error its Python name. Every function
+// recovers, so that no mistake of the engine ends the process.
+package pybind
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
+)
+
+var pid = os.Getpid()
+
+// errForked is returned in a forked child, where the Go runtime has lost its threads.
+var errForked = errors.New("the engine was used in a forked child process, which does not have its threads; " +
+	"start processes with the 'spawn' or 'forkserver' method of multiprocessing")
+
+// guard turns a panic into an error, and an error into one that begins with the name of a Python exception.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("RuntimeError: internal error of the engine (please report it): %v\n%s", r, debug.Stack())
+		return
+	}
+	if *err != nil {
+		*err = fmt.Errorf("%s: %w", kindOf(*err), *err)
+	}
+}
+
+// enter refuses to run in a forked child.
+func enter() error {
+	if os.Getpid() != pid {
+		return errForked
+	}
+	return nil
+}
+
+// Version is the version of the Go toolchain that built the engine.
+func Version() string { return runtime.Version() }
+
+// NativeAPI is the address of the C functions by which the CPython glue reaches tensors.
+func NativeAPI() int64 { return int64(tensor.NativeAPI()) }
+
+// Counts says as JSON what is alive in the engine.
+func Counts() (out string, err error) {
+	defer guard(&err)
+	c := tensor.Count()
+	return encode(map[string]int64{
+		"Storages": c.Storages, "Bytes": c.Bytes, "Handles": c.Handles, "Exported": c.Exported, "PoolBytes": c.PoolBytes,
+		"Models": int64(models.len()), "Runs": int64(runs.len()), "Results": int64(results.len()), "Tokenizers": int64(tokenizers.len()),
+	})
+}
+
+// SetThreads sets how many threads kernels use.
+func SetThreads(n int64) (out int64, err error) {
+	defer guard(&err)
+	if n < 1 {
+		return 0, fmt.Errorf("%w: %d threads, expected at least 1", errValue, n)
+	}
+	kernels.SetThreads(int(n))
+	return n, nil
+}
+
+// Threads is how many threads kernels use.
+func Threads() int64 { return int64(kernels.Threads()) }
+
+// SetPoolLimit bounds the memory in bytes that freed tensors leave for reuse; 0 empties the pool.
+func SetPoolLimit(bytes int64) int64 {
+	tensor.SetPoolLimit(bytes)
+	return bytes
+}
+
+// OpenBackend tries to open oneDNN at a path, and says what products run on.
+func OpenBackend(path string) (out string, err error) {
+	defer guard(&err)
+	if err := kernels.OpenOneDNN(path); err != nil {
+		return fmt.Sprintf("own kernels: %v", err), nil
+	}
+	return kernels.GemmBackend(), nil
+}
+
+// TensorClose ends a tensor's handle; views made of it stay valid.
+func TensorClose(h int64) (out int64, err error) {
+	defer guard(&err)
+	return 0, tensor.Handle(h).Close()
+}
+
+func encode(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	return string(raw), err
+}
+
+func decode(text string, v any) error {
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("%w: %v", errValue, err)
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+// Runs: asking a model a question, with hooks called in Python on the way.
+package pybind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// What a callback returns. callbackRaised: an exception waits on the Python side, and the run ends.
+const (
+	callbackRaised   = 1
+	callbackReplaced = 2
+)
+
+// pollHook is the hook id with which a callback only looks whether a signal has come.
+const pollHook = 0
+
+// errRaised ends a run whose callback raised; Python raises what it has stashed.
+var errRaised = errors.New("a hook raised an exception")
+
+// question is the JSON that Run takes. Numbers are tensor handles unless said.
+type question struct {
+	Tokens    int64           `json:"tokens"`
+	Mask      int64           `json:"attention_mask"`
+	Positions int64           `json:"positions"`
+	Embeds    int64           `json:"embeds"`
+	Resid     int64           `json:"resid"`
+	Start     *int            `json:"start"` // layer
+	Stop      *int            `json:"stop"`  // layer
+	Component *part           `json:"component"`
+	Output    string          `json:"output"`
+	Keep      json.RawMessage `json:"keep"` // "all" or hook point indices
+	Call      bool            `json:"call"` // whether hooks are called
+}
+
+// part is a component that is run by itself, with its arguments by name.
+type part struct {
+	Name string           `json:"name"`
+	Args map[string]int64 `json:"args"`
+}
+
+// active is a run in progress: its callback may leave a replacement here.
+type active struct{ replacement *tensor.Tensor }
+
+var (
+	runs    = newTable[*active]("run")
+	results = newTable[*model.Result]("result")
+)
+
+// Run asks a model a question (JSON) and returns a result handle. cb is called with the run, a hook's id and a
+// tensor's handle, on the thread of this call; it returns 0, 1 (raised) or 2 (replaced, see RunReplace). With
+// hook id 0 it is only asked whether to go on. -1 is returned when the callback raised.
+func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out int64, err error) {
+	defer guard(&err)
+	if err := enter(); err != nil {
+		return 0, err
+	}
+	m, err := models.get(h)
+	if err != nil {
+		return 0, err
+	}
+	q := question{}
+	if err := decode(text, &q); err != nil {
+		return 0, err
+	}
+	a := &asker{cb: cb, run: &active{}}
+	defer a.release()
+	a.id = runs.add(a.run)
+	defer func() { _, _ = runs.take(a.id) }()
+	r, err := a.ask(m, &q)
+	if errors.Is(err, errRaised) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return results.add(r), nil
+}
+
+// RunReplace is called by a callback before it returns 2: the edge goes on with this tensor.
+func RunReplace(run, handle int64) (out int64, err error) {
+	defer guard(&err)
+	r, err := runs.get(run)
+	if err != nil {
+		return 0, err
+	}
+	t, err := tensor.Import(tensor.Handle(handle))
+	if err != nil {
+		return 0, err
+	}
+	r.replacement.Release()
+	r.replacement = t
+	return 0, nil
+}
+
+// ResultTake ends a result and gives its tensors' handles: JSON {"output", "extra", "kept": [point, handle, ...]}.
+func ResultTake(h int64) (out string, err error) {
+	defer guard(&err)
+	r, err := results.take(h)
+	if err != nil {
+		return "", err
+	}
+	defer r.Release()
+	answer := struct {
+		Output int64   `json:"output"`
+		Extra  []int64 `json:"extra"`
+		Kept   []int64 `json:"kept"`
+	}{Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
+	if r.Output != nil {
+		if answer.Output, err = export(r.Output); err != nil {
+			return "", err
+		}
+	}
+	for _, t := range r.Extra {
+		handle, err := export(t)
+		if err != nil {
+			return "", err
+		}
+		answer.Extra = append(answer.Extra, handle)
+	}
+	for _, k := range r.Kept {
+		handle, err := export(k.T)
+		if err != nil {
+			return "", err
+		}
+		answer.Kept = append(answer.Kept, int64(k.Point), handle)
+	}
+	return encode(answer)
+}
+
+// asker puts one question: it holds what was imported for it.
+type asker struct {
+	cb       func(run, hook, tensor int64) int64
+	run      *active
+	id       int64
+	imported []*tensor.Tensor
+	err      error
+}
+
+func (a *asker) release() {
+	for _, t := range a.imported {
+		t.Release()
+	}
+	a.run.replacement.Release()
+}
+
+// tensor imports a handle; 0 gives nil.
+func (a *asker) tensor(h int64) *tensor.Tensor {
+	if h == 0 || a.err != nil {
+		return nil
+	}
+	t, err := tensor.Import(tensor.Handle(h))
+	if err != nil {
+		a.err = err
+		return nil
+	}
+	a.imported = append(a.imported, t)
+	return t
+}
+
+func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
+	watch := model.Watch{Silent: !q.Call, Foreign: a.foreign, Poll: a.poll}
+	var err error
+	if watch.Keep, err = keeper(q.Keep); err != nil {
+		return nil, err
+	}
+	if q.Component != nil {
+		return a.call(m, q.Component, watch)
+	}
+	in := &model.Input{
+		Tokens: a.tensor(q.Tokens), Embeds: a.tensor(q.Embeds), Resid: a.tensor(q.Resid), Mask: a.tensor(q.Mask),
+		Positions: a.tensor(q.Positions), Start: model.NoLayer, Stop: model.NoLayer, Output: model.Output(q.Output), Watch: watch,
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if q.Start != nil {
+		in.Start = *q.Start
+	}
+	if q.Stop != nil {
+		in.Stop = *q.Stop
+	}
+	return m.Forward(context.Background(), in)
+}
+
+func (a *asker) call(m *model.Model, p *part, watch model.Watch) (*model.Result, error) {
+	args := &model.Arguments{Watch: watch}
+	for name, h := range p.Args {
+		t := a.tensor(h)
+		switch name {
+		case "attention_mask":
+			args.Mask = t
+		case "position_ids":
+			args.Positions = t
+		case "cos":
+			args.Cos = t
+		case "sin":
+			args.Sin = t
+		default:
+			args.X = t
+		}
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	if args.X == nil {
+		return nil, fmt.Errorf("%w: %s was called without an input", errValue, p.Name)
+	}
+	return m.Call(context.Background(), p.Name, args)
+}
+
+// keeper reads the question's keep.
+func keeper(raw json.RawMessage) (func(int) bool, error) {
+	if len(raw) == 0 || string(raw) == "[]" || string(raw) == "null" {
+		return nil, nil
+	}
+	if string(raw) == `"all"` {
+		return func(int) bool { return true }, nil
+	}
+	var points []int
+	if err := json.Unmarshal(raw, &points); err != nil {
+		return nil, fmt.Errorf("%w: keep is %s, expected \"all\" or a list of hook point indices", errValue, raw)
+	}
+	slices.Sort(points)
+	return func(p int) bool {
+		_, found := slices.BinarySearch(points, p)
+		return found
+	}, nil
+}
+
+// foreign calls a hook in Python.
+func (a *asker) foreign(h *hook.Handle, _ *hook.Point, t *tensor.Tensor) (*tensor.Tensor, error) {
+	handle, err := t.Export()
+	if err != nil {
+		return nil, err
+	}
+	status := a.cb(a.id, h.ID, int64(handle))
+	if err := handle.Close(); err != nil {
+		return nil, err
+	}
+	switch status {
+	case 0:
+		return nil, nil
+	case callbackReplaced:
+		out := a.run.replacement
+		a.run.replacement = nil
+		if out == nil {
+			return nil, fmt.Errorf("the callback of hook %d said that it replaced the value, and did not", h.ID)
+		}
+		return out, nil
+	}
+	return nil, errRaised
+}
+
+// poll asks Python whether a signal has come.
+func (a *asker) poll() error {
+	if a.cb(a.id, pollHook, 0) == callbackRaised {
+		return errRaised
+	}
+	return nil
+}
+
+// Loss is the next-token loss of logits [batch, pos, vocab] and ids [batch, pos]; mask 0 for none.
+func Loss(logits, tokens, mask int64, perToken bool) (out int64, err error) {
+	defer guard(&err)
+	if err := enter(); err != nil {
+		return 0, err
+	}
+	a := &asker{run: &active{}}
+	defer a.release()
+	l, t, m := a.tensor(logits), a.tensor(tokens), a.tensor(mask)
+	if a.err != nil {
+		return 0, a.err
+	}
+	if l == nil || t == nil {
+		return 0, fmt.Errorf("%w: a loss needs logits and tokens", errValue)
+	}
+	loss, err := model.Loss(l, t, m, perToken)
+	if err != nil {
+		return 0, err
+	}
+	defer loss.Release()
+	return export(loss)
+}
