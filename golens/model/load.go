@@ -26,7 +26,7 @@ type Options struct {
 	Name      string         // cfg.model_name
 	DType     string         // "" or "float32"
 	NCtx      int            // context length in place of the checkpoint's; 0: as it is
-	Overrides map[string]any // config.json keys; a nil value drops a key
+	Overrides map[string]any // config.json keys; nil is null
 	Tensors   Tensors        // for FromTensors
 }
 
@@ -138,15 +138,16 @@ func fromTensors(hf map[string]any, source Tensors, o Options) (*Model, error) {
 	return assemble(spec, source, o, nil)
 }
 
-// override is hf with the caller's keys put in; a nil value drops a key.
+// override is hf with the caller's keys put in; nil (null) leaves a key at what null means for the architecture.
 func (o *Options) override(hf map[string]any) map[string]any {
 	merged := maps.Clone(hf)
-	for k, v := range o.Overrides {
-		if v == nil {
-			delete(merged, k)
-		} else {
-			merged[k] = v
+	maps.Copy(merged, o.Overrides)
+	if o.NCtx > 0 {
+		key := "max_position_embeddings"
+		if _, ok := hf["n_positions"]; ok || hf["model_type"] == "gpt2" {
+			key = "n_positions"
 		}
+		merged[key] = o.NCtx
 	}
 	return merged
 }

@@ -66,11 +66,8 @@ func ggufSpec(file *checkpoint.GGUF, o Options) (*arch.Spec, error) {
 		return nil, err
 	}
 	defer factors.Release()
-	if factors.Len() != len(spec.Position.InvFreq) {
-		return nil, fmt.Errorf("%s has %d values, expected %d (half of d_head)", ropeFactors, factors.Len(), len(spec.Position.InvFreq))
-	}
-	for i, f := range factors.Float32s() {
-		spec.Position.InvFreq[i] /= f
+	if err := spec.Position.DivideFrequencies(factors.Float32s()); err != nil {
+		return nil, fmt.Errorf("%s: %w", ropeFactors, err)
 	}
 	return spec, nil
 }
