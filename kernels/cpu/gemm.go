@@ -1,0 +1,47 @@
+package cpu
+
+// #include "kernels.h"
+// #cgo noescape tlg_gemm
+// #cgo nocallback tlg_gemm
+import "C"
+
+import "unsafe"
+
+// rowsForOneDNN is the number of rows from which a product may be worth oneDNN, and so from which it
+// is looked for.
+const rowsForOneDNN = 41
+
+// Gemm is C[M, N] = A[M, K] · B (+ Bias[N]) (+ Residual[M, N]).
+//
+// A, C and Residual have rows LDA, LDC and LDR apart. B is [K, N], or [N, K] if TransB, with rows LDB
+// apart, so that slices of columns and rows of a larger matrix can be given. Bias and Residual may be
+// nil. C must not overlap any input, Residual included.
+type Gemm struct {
+	M, N, K        int
+	A              unsafe.Pointer
+	LDA            int
+	B              unsafe.Pointer
+	LDB            int
+	TransB         bool
+	C              unsafe.Pointer
+	LDC            int
+	Bias, Residual unsafe.Pointer
+	LDR            int
+}
+
+// Run computes the product. Its only error is ErrNoMemory.
+func (g *Gemm) Run() error {
+	if g.M >= rowsForOneDNN {
+		oneDNN.Do(func() { _ = openOneDNN("") }) // without it, own kernels serve
+	}
+	return status(C.tlg_gemm(C.long(g.M), C.long(g.N), C.long(g.K), (*C.float)(g.A), C.long(g.LDA),
+		(*C.float)(g.B), C.long(g.LDB), boolInt(g.TransB), (*C.float)(g.C), C.long(g.LDC),
+		(*C.float)(g.Bias), (*C.float)(g.Residual), C.long(g.LDR)))
+}
+
+func boolInt(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

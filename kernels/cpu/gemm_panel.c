@@ -1,0 +1,229 @@
+// Many rows times a matrix: B is packed block by block into panels of 32 columns that stay in
+// cache, A once into blocks of a few rows, and a register tile runs over them.
+#ifndef TLG_ISA
+#include "gemm.h"
+#define TLG_BODY "gemm_panel.c"
+#define NR 32            // columns a panel
+#define ROWS_AT_ONCE 1008 // rows of A packed at a time: bounds the scratch memory
+#define ROWS_A_UNIT 392   // their packed block stays in L2
+#define PANELS_A_UNIT 6
+
+typedef struct {
+    const tlg_product *g;
+    long row0, rows, blocks; // this pass over A; block i is rows i*rows/blocks ..
+    long groups, chunks, panels;
+    float *packed_a;
+    int failed;
+} job;
+
+#define BLOCK_START(j, i) ((i) * (j)->rows / (j)->blocks)
+
+#include "each.h"
+
+static void pack_unit(void *p, long u) {
+    job *j = p;
+    TLG_PICK(pack_a)(j, u);
+}
+
+static void unit(void *p, long u) {
+    job *j = p;
+    float *panel = tlg_scratch(TLG_SLOT_B, TLG_KMAX * NR * sizeof *panel);
+    if (panel)
+        TLG_PICK(panel_unit)(j, u / j->chunks, u % j->chunks, panel);
+    else
+        __atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
+}
+
+int tlg_gemm_panel(const tlg_product *g) {
+    long block = tlg_isa() == TLG_ISA_AVX512 ? 14 : tlg_isa() == TLG_ISA_AVX2 ? 6 : 4;
+    long np = tlg_ceil(g->N, NR);
+    job j = {.g = g};
+    for (; j.row0 < g->M; j.row0 += j.rows) {
+        j.rows = tlg_min(ROWS_AT_ONCE, g->M - j.row0);
+        j.blocks = tlg_ceil(j.rows, block);
+        j.chunks = tlg_ceil(j.rows, ROWS_A_UNIT);
+        j.panels = PANELS_A_UNIT;
+        while (j.panels > 1 && tlg_ceil(np, j.panels) * j.chunks < 4 * tlg_threads())
+            j.panels--;
+        j.groups = tlg_ceil(np, j.panels);
+        j.packed_a = tlg_scratch(TLG_SLOT_A, (size_t)j.rows * g->K * sizeof(float));
+        if (!j.packed_a)
+            return 1;
+        tlg_for(j.blocks, (double)j.rows * g->K / 2, pack_unit, &j);
+        tlg_for(j.groups * j.chunks, tlg_product_ns(g), unit, &j);
+        if (j.failed)
+            return 1;
+    }
+    return 0;
+}
+
+#else
+
+#if TLG_ISA == TLG_ISA_AVX512
+#define NV 2
+#elif TLG_ISA == TLG_ISA_AVX2
+#define NV 1
+#else
+#define NV 1
+#endif
+
+// Block i of A as [k][row].
+TLG_FN static void FN(pack_a)(const job *j, long i) {
+    const tlg_product *g = j->g;
+    long r0 = BLOCK_START(j, i), mr = BLOCK_START(j, i + 1) - r0, k = 0;
+    const float *a = g->A + (j->row0 + r0) * g->lda;
+    float *d = j->packed_a + r0 * g->K, t[256];
+    for (; k + 16 <= g->K; k += 16) {
+        for (long r = 0; r < mr; r++)
+            v_store(t + r * 16, v_load(a + r * g->lda + k));
+        for (long q = 0; q < 16; q++)
+            for (long r = 0; r < mr; r++)
+                d[(k + q) * mr + r] = t[r * 16 + q];
+    }
+    for (; k < g->K; k++)
+        for (long r = 0; r < mr; r++)
+            d[k * mr + r] = a[r * g->lda + k];
+}
+
+// Rows k0 .. k0+kc of panel p as d[k][32]; columns past N are zero.
+TLG_FN static void FN(pack_b)(const tlg_product *g, long p, long k0, long kc, float *d) {
+    long n0 = p * NR, n = tlg_min(NR, g->N - n0), k = 0;
+    if (!g->trans) {
+        const float *s = g->B + k0 * g->ldb + n0;
+        for (; k < kc; k++, s += g->ldb, d += NR) {
+            v_store(d, v_loadn(s, tlg_min(n, 16)));
+            v_store(d + 16, n > 16 ? v_loadn(s + 16, n - 16) : v_set1(0));
+        }
+        return;
+    }
+    const float *s = g->B + n0 * g->ldb + k0;
+    if (n == NR)
+        for (; k + 16 <= kc; k += 16) {
+            v_tr16(s + k, g->ldb, d + k * NR, NR);
+            v_tr16(s + 16 * g->ldb + k, g->ldb, d + k * NR + 16, NR);
+        }
+    for (; k < kc; k++)
+        for (long c = 0; c < NR; c++)
+            d[k * NR + c] = c < n ? s[c * g->ldb + k] : 0;
+}
+
+// What a register tile computes: MR rows from row `row`, columns from `col`, `n` of them valid.
+typedef struct {
+    const tlg_product *g;
+    long row, col, n, kc;
+    const float *a, *b;
+    int first, last;
+    const float *ahead; // where the next block of B will be read: fetched into L2 meanwhile
+    long outer, inner;
+} FN(tile);
+
+// A macro, because a function would keep the sums in memory.
+#define STEP                                                                                       \
+    {                                                                                              \
+        vf w[NV];                                                                                  \
+        _Pragma("GCC unroll 2") for (int v = 0; v < NV; v++) w[v] = v_load(b + v * 16);            \
+        _Pragma("GCC unroll 14") for (int r = 0; r < MR; r++) {                                    \
+            vf x = v_set1(a[r]);                                                                   \
+            _Pragma("GCC unroll 2") for (int v = 0; v < NV; v++) acc[r][v] =                       \
+                v_fma(x, w[v], acc[r][v]);                                                         \
+        }                                                                                          \
+        a += MR;                                                                                   \
+        b += NR;                                                                                   \
+    }
+
+TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
+    vf acc[14][NV]; // of which MR rows are used
+#pragma GCC unroll 14
+    for (int r = 0; r < MR; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++)
+            acc[r][v] = v_set1(0);
+    const float *a = t->a, *b = t->b;
+    long k = 0;
+    if (t->ahead)
+        for (int o = 0; o < 16; o++) {
+            const float *p = t->ahead + o * t->outer;
+            for (long i = 0; i < t->kc / 16; i++, k++, p += t->inner) {
+                __builtin_prefetch(p, 0, 2);
+                STEP
+            }
+        }
+    for (; k < t->kc; k++)
+        STEP
+    const tlg_product *g = t->g;
+#pragma GCC unroll 14
+    for (int r = 0; r < MR; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++) {
+            long n = tlg_min(16, t->n - v * 16), col = t->col + v * 16;
+            if (n <= 0)
+                continue;
+            float *c = g->C + (t->row + r) * g->ldc + col;
+            vf s = acc[r][v];
+            if (!t->first)
+                s = v_add(v_loadn(c, n), s);
+            if (t->last && g->bias)
+                s = v_add(s, v_loadn(g->bias + col, n));
+            if (t->last && g->residual)
+                s = v_add(s, v_loadn(g->residual + (t->row + r) * g->ldr + col, n));
+            v_storen(c, s, n);
+        }
+}
+
+#define TILE(n) TLG_FN static __attribute__((noinline)) void FN(tile##n)(const FN(tile) * t) { FN(run_tile)(n, t); }
+TILE(1) TILE(2) TILE(3) TILE(4)
+#if TLG_ISA != TLG_ISA_PLAIN
+TILE(5) TILE(6)
+#endif
+#if TLG_ISA == TLG_ISA_AVX512
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+#undef TILE
+
+static void (*const FN(tiles)[])(const FN(tile) *) = {
+    NULL, FN(tile1), FN(tile2), FN(tile3), FN(tile4),
+#if TLG_ISA != TLG_ISA_PLAIN
+    FN(tile5), FN(tile6),
+#endif
+#if TLG_ISA == TLG_ISA_AVX512
+    FN(tile7), FN(tile8), FN(tile9), FN(tile10), FN(tile11), FN(tile12), FN(tile13), FN(tile14),
+#endif
+};
+
+// Panels of one group times one chunk of A's rows.
+TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *panel) {
+    const tlg_product *g = j->g;
+    long b0 = chunk * j->blocks / j->chunks, b1 = (chunk + 1) * j->blocks / j->chunks;
+    long p0 = group * j->panels, p1 = tlg_min(p0 + j->panels, tlg_ceil(g->N, NR));
+    for (long k0 = 0, kc; k0 < g->K; k0 += kc) {
+        kc = tlg_kblock(g->K - k0);
+        for (long p = p0; p < p1; p++) {
+            FN(pack_b)(g, p, k0, kc, panel);
+            FN(tile) t = {.g = g, .kc = kc, .first = k0 == 0, .last = k0 + kc == g->K};
+            long next_p = p + 1 < p1 ? p + 1 : p0, next_k = p + 1 < p1 ? k0 : k0 + kc;
+            const float *next = NULL;
+            if (next_k + kc <= g->K && (next_p + 1) * NR <= g->N && kc >= 16)
+                next = g->trans ? g->B + next_p * NR * g->ldb + next_k
+                                : g->B + next_k * g->ldb + next_p * NR;
+            t.inner = g->trans ? 16 : g->ldb;
+            t.outer = g->trans ? g->ldb : kc / 16 * g->ldb;
+            for (long i = b0; i < b1; i++) {
+                long r0 = BLOCK_START(j, i), mr = BLOCK_START(j, i + 1) - r0;
+                t.row = j->row0 + r0;
+                t.a = j->packed_a + r0 * g->K + k0 * mr;
+                t.ahead = !next || i - b0 > 1 ? NULL : next + (i - b0) * (g->trans ? 16 * g->ldb : 16);
+                for (long c = 0; c < NR; c += 16 * NV) {
+                    t.col = p * NR + c;
+                    t.n = g->N - t.col;
+                    t.b = panel + c;
+                    if (t.n > 0)
+                        FN(tiles)[mr](&t);
+                }
+            }
+        }
+    }
+}
+
+#undef NV
+#undef STEP
+#endif
