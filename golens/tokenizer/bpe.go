@@ -1,0 +1,294 @@
+// The byte-pair encoding model (Sennrich et al. 2016): a vocabulary, and merges in order of rank.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+func init() { registerModel("BPE", newBPEFromJSON) }
+
+// maxTokenID bounds the tables that ids index; the largest vocabularies have some 2^18 tokens.
+const maxTokenID = 1 << 24
+
+// bpe is immutable but for its cache.
+type bpe struct {
+	vocab  map[string]int32
+	texts  []string // by id
+	known  []bool   // by id
+	merges map[uint64]merged
+
+	// alphabet is the id of each character up to the end of the byte-level alphabet, or -1.
+	alphabet     [alphabetEnd]int32
+	plain        bool // no prefix or suffix: a character is looked up as it is
+	prefix       string
+	suffix       string
+	unk          string // "" when there is none
+	fuseUnk      bool
+	byteFallback bool
+	ignoreMerges bool
+	bytes        [256]int32 // ids of <0x00> ... <0xFF>, or -1
+
+	cache wordCache
+}
+
+// merged is what a pair of tokens becomes.
+type merged struct{ rank, id int32 }
+
+func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
+
+// bpeConfig is the "model" object of tokenizer.json. The model takes over the vocabulary.
+type bpeConfig struct {
+	dropout                       float64
+	unk, prefix, suffix           string
+	fuseUnk, byteFallback, ignore bool
+	vocab                         map[string]int32
+	merges                        mergeList
+}
+
+// mergeList holds the merges by rank.
+type mergeList [][2]string
+
+// appendMerge reads a line like "a b"; one that starts with #version is a comment.
+func appendMerge(to mergeList, line string) (mergeList, error) {
+	if strings.HasPrefix(line, "#version") {
+		return to, nil
+	}
+	a, b, ok := strings.Cut(line, " ")
+	if !ok || strings.Contains(b, " ") {
+		return to, fmt.Errorf("merges: merge %d is %q: expected two tokens with one space between them", len(to), line)
+	}
+	return append(to, [2]string{a, b}), nil
+}
+
+func parseMerges(lines []string) (mergeList, error) {
+	out := make(mergeList, 0, len(lines))
+	var err error
+	for _, line := range lines {
+		if out, err = appendMerge(out, line); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func newBPEFromJSON(raw json.RawMessage) (model, error) {
+	fields, err := jsonFields(raw)
+	if err != nil {
+		return nil, err
+	}
+	if isNull(fields["vocab"]) || isNull(fields["merges"]) {
+		return nil, errors.New(`expected "vocab" and "merges"`)
+	}
+	var cfg bpeConfig
+	for key, to := range map[string]any{
+		"dropout": &cfg.dropout, "unk_token": &cfg.unk, "continuing_subword_prefix": &cfg.prefix, "end_of_word_suffix": &cfg.suffix,
+		"fuse_unk": &cfg.fuseUnk, "byte_fallback": &cfg.byteFallback, "ignore_merges": &cfg.ignore,
+	} {
+		if isNull(fields[key]) {
+			continue
+		}
+		if err := json.Unmarshal(fields[key], to); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	if cfg.vocab, err = scanVocab(fields["vocab"]); err != nil {
+		return nil, err
+	}
+	if cfg.merges, err = scanMerges(fields["merges"]); err != nil {
+		return nil, err
+	}
+	return newBPE(cfg)
+}
+
+func newBPE(cfg bpeConfig) (*bpe, error) {
+	if cfg.dropout != 0 {
+		return nil, fmt.Errorf("dropout %g: %w (it makes encoding random)", cfg.dropout, ErrUnsupported)
+	}
+	m := &bpe{
+		prefix:       cfg.prefix,
+		suffix:       cfg.suffix,
+		unk:          cfg.unk,
+		fuseUnk:      cfg.fuseUnk,
+		byteFallback: cfg.byteFallback,
+		ignoreMerges: cfg.ignore,
+	}
+	m.plain = m.prefix == "" && m.suffix == ""
+	if err := m.setVocab(cfg.vocab); err != nil {
+		return nil, err
+	}
+	if err := m.setMerges(cfg.merges); err != nil {
+		return nil, err
+	}
+	for r := range m.alphabet {
+		m.alphabet[r] = m.idOr(string(rune(r)), -1)
+	}
+	for b := range m.bytes {
+		m.bytes[b] = m.idOr(fmt.Sprintf("<0x%02X>", b), -1)
+	}
+	return m, nil
+}
+
+func (m *bpe) idOr(s string, otherwise int32) int32 {
+	if id, ok := m.vocab[s]; ok {
+		return id
+	}
+	return otherwise
+}
+
+func (m *bpe) setVocab(vocab map[string]int32) error {
+	top := int32(-1)
+	for s, id := range vocab {
+		if id < 0 || id >= maxTokenID {
+			return fmt.Errorf("token %q has id %d: expected 0 to %d", s, id, maxTokenID-1)
+		}
+		top = max(top, id)
+	}
+	m.vocab = vocab
+	m.texts = make([]string, top+1)
+	m.known = make([]bool, top+1)
+	for s, id := range vocab {
+		if m.known[id] && m.texts[id] < s {
+			continue // two tokens with one id: which of them decoding gives must not depend on map order
+		}
+		m.texts[id] = s
+		m.known[id] = true
+	}
+	return nil
+}
+
+func (m *bpe) setMerges(pairs mergeList) error {
+	m.merges = make(map[uint64]merged, len(pairs))
+	var joined []byte
+	for rank, p := range pairs {
+		a, okA := m.vocab[p[0]]
+		b, okB := m.vocab[p[1]]
+		if !okA || !okB || len(p[1]) < len(m.prefix) {
+			return fmt.Errorf("merge %d (%q, %q): a part is not in the vocabulary", rank, p[0], p[1])
+		}
+		joined = append(append(joined[:0], p[0]...), p[1][len(m.prefix):]...)
+		id, ok := m.vocab[string(joined)]
+		if !ok {
+			return fmt.Errorf("merge %d (%q, %q): the result %q is not in the vocabulary", rank, p[0], p[1], joined)
+		}
+		m.merges[pairKey(a, b)] = merged{int32(rank), id}
+	}
+	return nil
+}
+
+func (m *bpe) tokenID(s string) (int32, bool) {
+	id, ok := m.vocab[s]
+	return id, ok
+}
+
+func (m *bpe) tokenText(id int32) (string, bool) {
+	if id < 0 || int(id) >= len(m.texts) || !m.known[id] {
+		return "", false
+	}
+	return m.texts[id], true
+}
+
+func (m *bpe) vocabulary() map[string]int32 { return m.vocab }
+
+func (m *bpe) tokenize(word string, dst []token) ([]token, error) {
+	if word == "" {
+		return dst, nil
+	}
+	if m.ignoreMerges {
+		if id, ok := m.vocab[word]; ok {
+			return append(dst, token{id, 0, int32(len(word))}), nil
+		}
+	}
+	if found, ok := m.cache.get(word); ok {
+		return append(dst, found...), nil
+	}
+	w := wordPool.Get().(*mergeWord)
+	defer w.release()
+	if err := m.symbols(word, w); err != nil {
+		return nil, err
+	}
+	w.mergeAll(m.merges)
+	mark := len(dst)
+	dst = w.appendTokens(dst)
+	m.cache.put(word, dst[mark:])
+	return dst, nil
+}
+
+// symbols fills w with the initial symbols of word: a token for each character, byte tokens or the
+// unknown token for those that have none, nothing where there is no unknown token either.
+func (m *bpe) symbols(word string, w *mergeWord) error {
+	unkLen := int32(0) // length of an unknown token that is still growing
+	var unkID int32
+	flush := func() {
+		if unkLen > 0 {
+			w.add(unkID, unkLen)
+			unkLen = 0
+		}
+	}
+	for i := 0; i < len(word); {
+		r, size := utf8.DecodeRuneInString(word[i:])
+		id, ok := m.character(word, r, i, i+size)
+		n := int32(size)
+		switch {
+		case ok:
+			flush()
+			w.add(id, n)
+		case m.byteFallback && m.addBytes(m.decorate(word, i, i+size), w):
+			// An unknown token that came before stays open, and lands after these bytes: so it is in
+			// Hugging Face's tokenizers.
+		case m.unk != "":
+			if !m.fuseUnk {
+				flush()
+			}
+			if unkID, ok = m.vocab[m.unk]; !ok {
+				return fmt.Errorf("tokenizer: unknown token %q is not in the vocabulary, needed for %q", m.unk, word[i:i+size])
+			}
+			unkLen += n
+		}
+		i += size
+	}
+	flush()
+	return nil
+}
+
+// character is the token of the character at word[i:end].
+func (m *bpe) character(word string, r rune, i, end int) (int32, bool) {
+	if m.plain {
+		if r < alphabetEnd {
+			id := m.alphabet[r]
+			return id, id >= 0
+		}
+		id, ok := m.vocab[word[i:end]]
+		return id, ok
+	}
+	id, ok := m.vocab[m.decorate(word, i, end)]
+	return id, ok
+}
+
+// decorate is the character as the vocabulary spells it at its place in the word.
+func (m *bpe) decorate(word string, i, end int) string {
+	s := word[i:end]
+	if i > 0 {
+		s = m.prefix + s
+	}
+	if end == len(word) {
+		s += m.suffix
+	}
+	return s
+}
+
+func (m *bpe) addBytes(s string, w *mergeWord) bool {
+	for i := range len(s) {
+		if m.bytes[s[i]] < 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		w.add(m.bytes[s[i]], 1)
+	}
+	return true
+}

@@ -1,0 +1,347 @@
+// Reading a model folder: tokenizer.json, or vocab.json and merges.txt, and what the files beside
+// them say about special tokens. The result is what transformers' AutoTokenizer gives for the folder.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// FromDir reads the tokenizer of a Hugging Face model folder.
+func FromDir(dir string) (*Tokenizer, error) {
+	cfg, err := readFolderConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := cfg.backend(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.apply(t); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if err := t.settle(); err != nil {
+		return nil, fmt.Errorf("%s: tokenizer: %w", dir, err)
+	}
+	return t, nil
+}
+
+// folderConfig is tokenizer_config.json with special_tokens_map.json laid over it.
+type folderConfig struct {
+	values map[string]json.RawMessage
+	class  string // without "Fast"
+	jinja  string // chat_template.jinja
+}
+
+// modelClasses are the tokenizer classes of models whose folders need not name one.
+var modelClasses = map[string]string{"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer"}
+
+// classDefaults are the special tokens that a class has when the folder's files do not give any.
+var classDefaults = map[string]map[string]string{
+	"GPT2Tokenizer":  {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"},
+	"Qwen2Tokenizer": {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+	"LlamaTokenizer": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+}
+
+func readFolderConfig(dir string) (*folderConfig, error) {
+	cfg := &folderConfig{values: map[string]json.RawMessage{}}
+	if err := readOptionalJSON(filepath.Join(dir, "tokenizer_config.json"), &cfg.values); err != nil {
+		return nil, err
+	}
+	if _, ok := cfg.values["added_tokens_decoder"]; !ok {
+		over := map[string]json.RawMessage{}
+		if err := readOptionalJSON(filepath.Join(dir, "special_tokens_map.json"), &over); err != nil {
+			return nil, err
+		}
+		for k, v := range over {
+			cfg.values[k] = v
+		}
+	}
+	cfg.class = cfg.text("tokenizer_class")
+	if cfg.class == "" {
+		var about struct {
+			ModelType string `json:"model_type"`
+			Class     string `json:"tokenizer_class"`
+		}
+		if err := readOptionalJSON(filepath.Join(dir, "config.json"), &about); err != nil {
+			return nil, err
+		}
+		if cfg.class = about.Class; cfg.class == "" {
+			cfg.class = modelClasses[about.ModelType]
+		}
+	}
+	cfg.class = strings.TrimSuffix(cfg.class, "Fast")
+	if jinja, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja")); err == nil {
+		cfg.jinja = string(jinja)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return cfg, nil
+}
+
+// chatTemplate is the template of a file of its own, or of tokenizer_config.json: a string, or a list
+// of named ones of which the one called default counts.
+func (c *folderConfig) chatTemplate() string {
+	if c.jinja != "" {
+		return c.jinja
+	}
+	var named []struct{ Name, Template string }
+	if json.Unmarshal(c.values["chat_template"], &named) == nil {
+		for _, t := range named {
+			if t.Name == "default" {
+				return t.Template
+			}
+		}
+	}
+	return c.text("chat_template")
+}
+
+func readOptionalJSON(path string, to any) error {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, to)
+	}
+	if err != nil {
+		return fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return nil
+}
+
+// backend builds the tokenizer itself.
+func (c *folderConfig) backend(dir string) (*Tokenizer, error) {
+	path := filepath.Join(dir, "tokenizer.json")
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		t, err := parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		// transformers heeds these only where there is no tokenizer.json: its post-processor decides.
+		delete(c.values, "add_bos_token")
+		delete(c.values, "add_eos_token")
+		return t, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return c.fromVocabAndMerges(dir)
+}
+
+// fromVocabAndMerges builds the byte-level BPE tokenizer of a folder in GPT-2's old form.
+func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
+	var vocab map[string]int32
+	vocabPath, mergesPath := filepath.Join(dir, "vocab.json"), filepath.Join(dir, "merges.txt")
+	raw, err := os.ReadFile(vocabPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %s has neither tokenizer.json nor vocab.json and merges.txt: %w", dir, err)
+	}
+	if err == nil {
+		err = checkJSON(raw)
+	}
+	if err == nil {
+		vocab, err = scanVocab(raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", vocabPath, err)
+	}
+	lines, err := os.ReadFile(mergesPath)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	merges, err := parseMerges(splitLines(string(lines)))
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", mergesPath, err)
+	}
+	m, err := newBPE(bpeConfig{vocab: vocab, merges: merges})
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+	}
+	t := &Tokenizer{added: newAddedTokens(), model: m, decoder: byteLevelDecoder{}}
+	split := ""
+	switch c.class {
+	case "", "GPT2Tokenizer", "PreTrainedTokenizer", "TokenizersBackend":
+	case "Qwen2Tokenizer":
+		t.normalizer, split = unicodeForm{compose: true}, splitQwen2
+	default:
+		return nil, fmt.Errorf("tokenizer: %s: vocab.json and merges.txt of a %s: %w (known: GPT2Tokenizer, Qwen2Tokenizer)", dir, c.class, ErrUnsupported)
+	}
+	t.pre, err = splitPreTokenizer(split, isTrue(c.flag("add_prefix_space")))
+	return t, err
+}
+
+// text is a string value, "" when it is absent or something else.
+func (c *folderConfig) text(key string) string {
+	var s string
+	if json.Unmarshal(c.values[key], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// flag is a boolean value, nil when it is absent or null.
+func (c *folderConfig) flag(key string) *bool {
+	var b *bool
+	if json.Unmarshal(c.values[key], &b) != nil {
+		return nil
+	}
+	return b
+}
+
+// apply adds the tokens that the folder's files name and sets the defaults.
+func (c *folderConfig) apply(t *Tokenizer) error {
+	listed, err := c.addedDecoder()
+	if err != nil {
+		return err
+	}
+	if err := t.added.add(listed, t.model, t.normalizer); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	special, err := c.specialTokens(t)
+	if err != nil {
+		return err
+	}
+	if err := t.added.add(special, t.model, t.normalizer); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	if t.post == nil {
+		t.setTemplate(isTrue(c.flag("add_bos_token")), isTrue(c.flag("add_eos_token")))
+	}
+	s := &t.special
+	s.TokenizerClass = c.text("tokenizer_class")
+	s.PaddingSide = c.text("padding_side")
+	if s.PaddingSide == "" && c.class == "LlamaTokenizer" {
+		s.PaddingSide = "left"
+	}
+	s.ChatTemplate = c.chatTemplate()
+	var length float64
+	if json.Unmarshal(c.values["model_max_length"], &length) == nil && length > 0 && length < 1<<40 {
+		s.ModelMaxLength = int(length) // transformers writes 1e30 for "not known"
+	}
+	return nil
+}
+
+// addedDecoder reads added_tokens_decoder, in the order of its ids.
+func (c *folderConfig) addedDecoder() ([]AddedToken, error) {
+	raw, ok := c.values["added_tokens_decoder"]
+	if !ok {
+		return nil, nil
+	}
+	var byID map[string]AddedToken
+	if err := json.Unmarshal(raw, &byID); err != nil {
+		return nil, fmt.Errorf("tokenizer: added_tokens_decoder: %w", err)
+	}
+	var out []AddedToken
+	for key, t := range byID {
+		id, err := strconv.Atoi(key)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: added_tokens_decoder: id %q: expected a number", key)
+		}
+		t.ID = id
+		out = append(out, t)
+	}
+	sort.Slice(out, func(i, k int) bool { return out[i].ID < out[k].ID })
+	return out, nil
+}
+
+// specialTokens are the tokens that have a role, and the further special ones. One that is an added
+// token already keeps how it is matched.
+func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
+	s := &t.special
+	roles := []struct {
+		key string
+		to  *SpecialToken
+	}{{"bos_token", &s.BOS}, {"eos_token", &s.EOS}, {"unk_token", &s.UNK}, {"sep_token", nil}, {"pad_token", &s.PAD}, {"cls_token", nil}, {"mask_token", nil}}
+	var out []AddedToken
+	named := map[string]bool{}
+	for _, role := range roles {
+		named[role.key] = true
+		raw, ok := c.values[role.key]
+		if def := classDefaults[c.class][role.key]; !ok && def != "" {
+			raw, ok = json.RawMessage(strconv.Quote(def)), true
+		}
+		if !ok || isNull(raw) {
+			continue
+		}
+		tok, err := t.parseSpecial(role.key, raw)
+		if err != nil {
+			return nil, err
+		}
+		if role.to != nil {
+			role.to.Text = tok.Content
+		}
+		out = append(out, tok)
+	}
+	more, err := c.moreSpecialTokens(t, named)
+	return append(out, more...), err
+}
+
+// moreSpecialTokens are extra_special_tokens (once additional_special_tokens), a list or a map, and
+// roles of a model's own, like image_token.
+func (c *folderConfig) moreSpecialTokens(t *Tokenizer, named map[string]bool) ([]AddedToken, error) {
+	raws := map[string]json.RawMessage{}
+	var keys []string
+	put := func(key string, raw json.RawMessage) {
+		raws[key] = raw
+		keys = append(keys, key)
+	}
+	for key, raw := range c.values {
+		if strings.HasSuffix(key, "_token") && !named[key] && len(raw) > 0 && raw[0] == '"' {
+			put(key, raw)
+		}
+	}
+	sort.Strings(keys)
+	for _, key := range []string{"extra_special_tokens", "additional_special_tokens"} {
+		var list []json.RawMessage
+		if json.Unmarshal(c.values[key], &list) == nil {
+			for i, raw := range list {
+				put(fmt.Sprintf("%s[%d]", key, i), raw)
+			}
+			if len(list) > 0 {
+				break
+			}
+		}
+		var roles map[string]json.RawMessage
+		if json.Unmarshal(c.values[key], &roles) == nil {
+			for role, raw := range roles {
+				put(role, raw)
+			}
+		}
+	}
+	var out []AddedToken
+	for _, key := range keys {
+		tok, err := t.parseSpecial(key, raws[key])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, tok)
+	}
+	return out, nil
+}
+
+// parseSpecial reads a token given as a string or as an object.
+func (t *Tokenizer) parseSpecial(key string, raw json.RawMessage) (AddedToken, error) {
+	var tok AddedToken
+	if len(raw) > 0 && raw[0] == '"' {
+		if err := json.Unmarshal(raw, &tok.Content); err != nil {
+			return tok, fmt.Errorf("tokenizer: %s: %w", key, err)
+		}
+	} else if err := json.Unmarshal(raw, &tok); err != nil || tok.Content == "" {
+		return tok, fmt.Errorf("tokenizer: %s is %s: expected a string or an object with \"content\"", key, raw)
+	}
+	if id, ok := t.added.byText[tok.Content]; ok {
+		tok = t.added.byID[id]
+	}
+	tok.Special = true
+	return tok, nil
+}

@@ -1,0 +1,158 @@
+// Building a tokenizer from the metadata of a GGUF file. The result is what transformers makes of the
+// same metadata.
+
+package tokenizer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// GGUFMeta is a GGUF file's tokenizer metadata (the keys tokenizer.ggml.*).
+type GGUFMeta struct {
+	Model      string   // model; byte-level BPE is "gpt2"
+	Pre        string   // pre, "" when absent
+	Tokens     []string // tokens
+	Merges     []string // merges, each "left right"
+	TokenTypes []int32  // token_type, nil when absent
+	// BOS, EOS, UNK and PAD are bos_token_id, eos_token_id, unknown_token_id and padding_token_id, -1
+	// when absent.
+	BOS, EOS, UNK, PAD int
+	// AddBOS and AddEOS are add_bos_token and add_eos_token, nil when absent.
+	AddBOS, AddEOS *bool
+	// AddSpacePrefix is add_space_prefix. It is for SentencePiece vocabularies; byte-level BPE pays it
+	// no attention.
+	AddSpacePrefix *bool
+	ChatTemplate   string // tokenizer.chat_template
+}
+
+// Values of tokenizer.ggml.token_type that matter here.
+const (
+	ggufControl     = 3
+	ggufUserDefined = 4
+)
+
+// FromGGUF builds a tokenizer. A model other than "gpt2" and a pre that is not known are errors.
+//
+// In one thing the result differs from transformers on purpose: where the file has no token
+// "<|endoftext|>" (Llama 3), transformers adds one, with an id that the model has no embedding for.
+// Here that text is encoded like any other.
+func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
+	if m.Model != "gpt2" {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.model %q: %w (known: gpt2)", m.Model, ErrUnsupported)
+	}
+	if len(m.Tokens) == 0 {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.tokens is empty or missing")
+	}
+	if m.TokenTypes != nil && len(m.TokenTypes) != len(m.Tokens) {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.token_type has %d entries for %d tokens", len(m.TokenTypes), len(m.Tokens))
+	}
+	merges, err := parseMerges(m.Merges)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.merges: %w", err)
+	}
+	bpe, err := newBPE(bpeConfig{vocab: ggufVocab(m.Tokens), merges: merges})
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: GGUF vocabulary: %w", err)
+	}
+	pre, err := ggufPreTokenizer(m.Pre)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{added: newAddedTokens(), model: bpe, pre: pre, decoder: byteLevelDecoder{}}
+	if err := t.addGGUFTokens(m); err != nil {
+		return nil, err
+	}
+	t.setTemplate(isTrue(m.AddBOS), isTrue(m.AddEOS))
+	t.special.ChatTemplate = m.ChatTemplate
+	if err := t.settle(); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// ggufVocab numbers the tokens. A token that is not spelled in the byte-level alphabet, as some files
+// have them, is spelled in it. Where a token is there twice the later one counts.
+func ggufVocab(tokens []string) map[string]int32 {
+	vocab := make(map[string]int32, len(tokens))
+	for id, s := range tokens {
+		if !inAlphabet(s) {
+			s = spell(s)
+		}
+		vocab[s] = int32(id)
+	}
+	return vocab
+}
+
+// addGGUFTokens makes added tokens of the control tokens, of the user-defined ones and of those that
+// have a role. A control token outside the byte-level alphabet is a mislabelled ordinary one.
+func (t *Tokenizer) addGGUFTokens(m GGUFMeta) error {
+	var control, user, roles []AddedToken
+	for id, kind := range m.TokenTypes {
+		s := m.Tokens[id]
+		switch kind {
+		case ggufControl:
+			if inAlphabet(s) {
+				control = append(control, AddedToken{Content: s, Special: true})
+			}
+		case ggufUserDefined:
+			if _, ok := t.model.tokenID(s); ok || hasToken(control, s) {
+				user = append(user, AddedToken{Content: s})
+			}
+		}
+	}
+	s := &t.special
+	for _, role := range []struct {
+		key string
+		id  int
+		to  *SpecialToken
+	}{{"bos_token_id", m.BOS, &s.BOS}, {"eos_token_id", m.EOS, &s.EOS}, {"unknown_token_id", m.UNK, &s.UNK}, {"padding_token_id", m.PAD, &s.PAD}} {
+		if role.id < 0 {
+			continue
+		}
+		if role.id >= len(m.Tokens) {
+			return fmt.Errorf("tokenizer: tokenizer.ggml.%s is %d: expected 0 to %d", role.key, role.id, len(m.Tokens)-1)
+		}
+		role.to.Text = m.Tokens[role.id]
+		roles = append(roles, AddedToken{Content: role.to.Text, Special: true})
+	}
+	for _, tokens := range [][]AddedToken{control, user, roles} {
+		if err := t.added.add(tokens, t.model, nil); err != nil {
+			return fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	return nil
+}
+
+func hasToken(tokens []AddedToken, s string) bool {
+	for _, t := range tokens {
+		if t.Content == s {
+			return true
+		}
+	}
+	return false
+}
+
+// setTemplate replaces the post-processor by one that adds BOS and EOS where asked. A role that no
+// token has is left out.
+func (t *Tokenizer) setTemplate(addBOS, addEOS bool) {
+	around := func(wanted bool, s SpecialToken) template {
+		id, ok := t.TokenToID(s.Text)
+		if !wanted || s.Text == "" || !ok {
+			return nil
+		}
+		return template{{ids: []int{id}, names: []string{s.Text}}}
+	}
+	t.post = append(append(around(addBOS, t.special.BOS), templatePart{text: true}), around(addEOS, t.special.EOS)...)
+}
+
+// splitLines cuts a text file into lines, whichever line ends it has, without a last empty one.
+func splitLines(s string) []string {
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	if n := len(lines); lines[n-1] == "" {
+		lines = lines[:n-1]
+	}
+	return lines
+}

@@ -1,0 +1,117 @@
+// Pre-tokenizers cut text into the stretches that a model may make tokens within. This file has the
+// kinds' registry, Sequence, Split and Digits; each further kind is a file of its own.
+
+package tokenizer
+
+import "encoding/json"
+
+// preTokenizer cuts (and may rewrite) pieces; pieces that are added tokens pass through. It must be
+// safe for concurrent use and may change the slice that it is given.
+type preTokenizer interface {
+	preTokenize(pieces []piece) ([]piece, error)
+}
+
+var preTokenizers = map[string]func(json.RawMessage) (preTokenizer, error){}
+
+func registerPreTokenizer(kind string, build func(json.RawMessage) (preTokenizer, error)) {
+	preTokenizers[kind] = build
+}
+
+func init() {
+	registerPreTokenizer("Sequence", func(raw json.RawMessage) (preTokenizer, error) {
+		var cfg struct{ Pretokenizers []json.RawMessage }
+		if err := json.Unmarshal(raw, &cfg); err != nil {
+			return nil, err
+		}
+		return buildSequence(cfg.Pretokenizers, parsePreTokenizer, func(parts []preTokenizer) preTokenizer { return preSequence(parts) })
+	})
+	registerPreTokenizer("Split", newSplitPre)
+	registerPreTokenizer("Digits", func(raw json.RawMessage) (preTokenizer, error) {
+		var cfg struct {
+			Individual bool `json:"individual_digits"`
+		}
+		if err := json.Unmarshal(raw, &cfg); err != nil {
+			return nil, err
+		}
+		return digitsPre{individual: cfg.Individual}, nil
+	})
+}
+
+func parsePreTokenizer(raw json.RawMessage) (preTokenizer, error) {
+	return buildComponent("pre_tokenizer", preTokenizers, raw)
+}
+
+type preSequence []preTokenizer
+
+func (s preSequence) preTokenize(pieces []piece) ([]piece, error) {
+	for _, p := range s {
+		var err error
+		if pieces, err = p.preTokenize(pieces); err != nil {
+			return nil, err
+		}
+	}
+	return pieces, nil
+}
+
+// splitPre cuts at the matches of a pattern, or at what lies between them when invert is set.
+type splitPre struct {
+	pattern  *pattern
+	behavior behavior
+	invert   bool
+}
+
+func newSplitPre(raw json.RawMessage) (preTokenizer, error) {
+	var cfg struct {
+		Pattern  json.RawMessage
+		Behavior behavior
+		Invert   bool
+	}
+	if err := json.Unmarshal(raw, &cfg); err != nil {
+		return nil, err
+	}
+	if err := cfg.Behavior.validate(); err != nil {
+		return nil, err
+	}
+	p, err := parsePattern(cfg.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	return splitPre{pattern: p, behavior: cfg.Behavior, invert: cfg.Invert}, nil
+}
+
+func (s splitPre) preTokenize(pieces []piece) ([]piece, error) {
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		if s.behavior == isolated { // whatever matched, every stretch stays
+			return s.pattern.each(p.text, func(m match) { emit(p.slice(m.start, m.end)) })
+		}
+		ms, err := s.pattern.all(p.text)
+		if err != nil {
+			return err
+		}
+		if s.invert {
+			for i := range ms {
+				ms[i].hit = !ms[i].hit
+			}
+		}
+		for _, m := range s.behavior.apply(ms) {
+			emit(p.slice(m.start, m.end))
+		}
+		return nil
+	})
+}
+
+// digitsPre cuts numbers off, each digit by itself when individual is set.
+type digitsPre struct{ individual bool }
+
+func (d digitsPre) preTokenize(pieces []piece) ([]piece, error) {
+	b := contiguous
+	if d.individual {
+		b = isolated
+	}
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		for _, m := range b.apply(runeMatches(p.text, isNumeric)) {
+			emit(p.slice(m.start, m.end))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,221 @@
+// The interfaces of github.com/sugarme/tokenizer, so that Go programs written to them can use these
+// exact components. Nothing else in the package depends on this file.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	sugarme "github.com/sugarme/tokenizer"
+	sugarnorm "github.com/sugarme/tokenizer/normalizer"
+)
+
+var (
+	_ sugarme.Model         = SugarmeModel{}
+	_ sugarme.PreTokenizer  = SugarmePreTokenizer{}
+	_ sugarme.Decoder       = SugarmeDecoder{}
+	_ sugarme.PostProcessor = SugarmePostProcessor{}
+	_ sugarnorm.Normalizer  = SugarmeNormalizer{}
+)
+
+// SugarmeModel is the tokenizer's model. The interface carries it exactly. Added tokens are not part
+// of it: give AddedTokens to sugarme's own tokenizer, whose search for them is not exact.
+type SugarmeModel struct{ t *Tokenizer }
+
+// SugarmePreTokenizer cuts text as the tokenizer does. The cuts are exact; sugarme's offsets are not
+// for text outside the Basic Multilingual Plane, which its NormalizedString miscounts.
+type SugarmePreTokenizer struct{ t *Tokenizer }
+
+// SugarmeNormalizer normalizes text as the tokenizer does. The text is exact; sugarme takes the
+// alignment as a whole, so offsets into normalized text point at the whole source.
+type SugarmeNormalizer struct{ t *Tokenizer }
+
+// SugarmeDecoder joins token strings to text. The interface has no way to return an error; tokens
+// that cannot be decoded come back as they are.
+type SugarmeDecoder struct{ t *Tokenizer }
+
+// SugarmePostProcessor adds special tokens to a single text. For a pair of texts, which this package
+// does not encode, it falls back to sugarme's plain joining.
+type SugarmePostProcessor struct{ t *Tokenizer }
+
+// SugarmeModel and its siblings below give the tokenizer's components behind sugarme's interfaces.
+func (t *Tokenizer) SugarmeModel() SugarmeModel                 { return SugarmeModel{t} }
+func (t *Tokenizer) SugarmePreTokenizer() SugarmePreTokenizer   { return SugarmePreTokenizer{t} }
+func (t *Tokenizer) SugarmeNormalizer() SugarmeNormalizer       { return SugarmeNormalizer{t} }
+func (t *Tokenizer) SugarmeDecoder() SugarmeDecoder             { return SugarmeDecoder{t} }
+func (t *Tokenizer) SugarmePostProcessor() SugarmePostProcessor { return SugarmePostProcessor{t} }
+
+// Tokenize gives the tokens of one word, as the pre-tokenizer cut and spelled it.
+func (m SugarmeModel) Tokenize(word string) ([]sugarme.Token, error) {
+	toks, err := m.t.model.tokenize(word, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]sugarme.Token, len(toks))
+	for i, tok := range toks {
+		text, _ := m.t.model.tokenText(tok.id)
+		out[i] = sugarme.NewToken(int(tok.id), text, []int{int(tok.start), int(tok.end)})
+	}
+	return out, nil
+}
+
+// TokenToId finds the id of a token of the model.
+func (m SugarmeModel) TokenToId(token string) (int, bool) {
+	id, ok := m.t.model.tokenID(token)
+	return int(id), ok
+}
+
+// IdToToken finds the token of an id of the model.
+func (m SugarmeModel) IdToToken(id int) (string, bool) {
+	if id < 0 || id >= maxTokenID {
+		return "", false
+	}
+	return m.t.model.tokenText(int32(id))
+}
+
+// GetVocab is a new map of the model's tokens.
+func (m SugarmeModel) GetVocab() map[string]int {
+	out := make(map[string]int, m.GetVocabSize())
+	for s, id := range m.t.model.vocabulary() {
+		out[s] = int(id)
+	}
+	return out
+}
+
+// GetVocabSize is the number of the model's tokens.
+func (m SugarmeModel) GetVocabSize() int { return len(m.t.model.vocabulary()) }
+
+// Save writes the vocabulary as vocab.json into dir; prefix goes in front of the name.
+func (m SugarmeModel) Save(dir string, prefix ...string) error {
+	name := "vocab.json"
+	if len(prefix) > 0 && prefix[0] != "" {
+		name = prefix[0] + "-" + name
+	}
+	raw, err := json.Marshal(m.GetVocab())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("tokenizer: saving the vocabulary: %w", err)
+	}
+	return nil
+}
+
+// PreTokenize cuts and spells every split that has no tokens yet.
+func (p SugarmePreTokenizer) PreTokenize(text *sugarme.PreTokenizedString) (*sugarme.PreTokenizedString, error) {
+	if p.t.pre == nil {
+		return text, nil
+	}
+	var failed error
+	out := text.Split(func(_ int, n *sugarnorm.NormalizedString) []sugarme.SplitIdx {
+		pieces, err := p.t.pre.preTokenize([]piece{newPiece(lossy(n.GetNormalized()), true)})
+		if err != nil {
+			failed = err
+			return []sugarme.SplitIdx{{Normalized: n}}
+		}
+		splits := make([]sugarme.SplitIdx, 0, len(pieces))
+		for _, q := range pieces {
+			from, to := q.source(0, len(q.text))
+			part := n.Slice(sugarnorm.NewRange(from, to, sugarnorm.NormalizedTarget))
+			if part == nil {
+				failed = fmt.Errorf("tokenizer: sugarme cannot cut %q at bytes %d to %d", n.GetNormalized(), from, to)
+				continue
+			}
+			splits = append(splits, sugarme.SplitIdx{Normalized: respell(part, q.text)})
+		}
+		return splits
+	})
+	return out, failed
+}
+
+// respell replaces the text of n, keeping its place in the source.
+func respell(n *sugarnorm.NormalizedString, text string) *sugarnorm.NormalizedString {
+	old := len([]rune(n.GetNormalized()))
+	var changes []sugarnorm.ChangeMap
+	for i, r := range []rune(text) {
+		c := sugarnorm.ChangeMap{RuneVal: string(r)}
+		if i >= old {
+			c.Changes = 1
+		}
+		changes = append(changes, c)
+	}
+	if extra := old - len(changes); extra > 0 && len(changes) > 0 {
+		changes[len(changes)-1].Changes = -extra
+	}
+	return n.Transform(changes, 0)
+}
+
+// Normalize rewrites the text.
+func (s SugarmeNormalizer) Normalize(n *sugarnorm.NormalizedString) (*sugarnorm.NormalizedString, error) {
+	if s.t.normalizer == nil {
+		return n, nil
+	}
+	p, err := s.t.normalizer.normalize(newPiece(lossy(n.GetNormalized()), false))
+	if err != nil {
+		return nil, err
+	}
+	if p.text == n.GetNormalized() {
+		return n, nil
+	}
+	return respell(n, p.text), nil
+}
+
+// Decode joins tokens to text.
+func (d SugarmeDecoder) Decode(tokens []string) string {
+	text := ""
+	for _, part := range d.DecodeChain(tokens) {
+		text += part
+	}
+	return text
+}
+
+// DecodeChain rewrites tokens to the parts of a text.
+func (d SugarmeDecoder) DecodeChain(tokens []string) []string {
+	if d.t.decoder == nil {
+		return tokens
+	}
+	parts, err := d.t.decoder.decodeChain(tokens)
+	if err != nil {
+		return tokens
+	}
+	return parts
+}
+
+// AddedTokens is the number of tokens that Process adds.
+func (p SugarmePostProcessor) AddedTokens(isPair bool) int {
+	e := encoding{}
+	if p.t.post != nil && !isPair {
+		p.t.post.process(&e, true)
+	}
+	return len(e.ids)
+}
+
+// Process adds special tokens.
+func (p SugarmePostProcessor) Process(e, pair *sugarme.Encoding, addSpecial bool) *sugarme.Encoding {
+	if pair != nil || p.t.post == nil {
+		return sugarme.DefaultProcess(e, pair, addSpecial)
+	}
+	in := encoding{ids: e.Ids, texts: e.Tokens, offsets: make([][2]int, len(e.Ids))}
+	for i, o := range e.Offsets {
+		in.offsets[i] = [2]int{o[0], o[1]}
+	}
+	before := len(in.ids)
+	p.t.post.process(&in, addSpecial)
+	out := sugarme.DefaultEncoding()
+	out.Ids, out.Tokens = in.ids, in.texts
+	for i := range in.ids {
+		out.Offsets = append(out.Offsets, []int{in.offsets[i][0], in.offsets[i][1]})
+		out.TypeIds = append(out.TypeIds, 0)
+		out.AttentionMask = append(out.AttentionMask, 1)
+		special := 0
+		if len(in.ids) != before && p.t.added.special[in.texts[i]] && in.offsets[i] == [2]int{} {
+			special = 1
+		}
+		out.SpecialTokenMask = append(out.SpecialTokenMask, special)
+		out.Words = append(out.Words, -1)
+	}
+	return out
+}

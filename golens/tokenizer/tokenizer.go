@@ -1,0 +1,229 @@
+// Package tokenizer turns text into token ids and back, exactly as Hugging Face's tokenizers do.
+//
+// A tokenizer is read from a tokenizer.json, from a model folder or from the metadata of a GGUF file.
+// Text runs through added tokens, normalizer, added tokens again, pre-tokenizer, model and
+// post-processor; ids run through the decoder. Each kind of component registers itself under the name
+// that tokenizer.json gives it; a kind that is not there is an error when the file is read.
+//
+// The package knows nothing of models and imports nothing else of this module.
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// ErrUnsupported is wrapped by every error about a component or an option that is known but that
+// this package cannot do exactly.
+var ErrUnsupported = errors.New("not supported")
+
+// Tokenizer is immutable once it is loaded, and safe for concurrent use.
+type Tokenizer struct {
+	added      *addedTokens
+	normalizer normalizer
+	pre        preTokenizer
+	model      model
+	post       postProcessor
+	decoder    decoder
+	special    Special
+	follow     bool // a component needs to know offsets even when the caller does not
+}
+
+// offsetsNeeder is implemented by components that work by the place of a piece in the source text.
+type offsetsNeeder interface{ needsOffsets() bool }
+
+func needsOffsets(p preTokenizer) bool {
+	if s, ok := p.(preSequence); ok {
+		for _, part := range s {
+			if needsOffsets(part) {
+				return true
+			}
+		}
+	}
+	n, ok := p.(offsetsNeeder)
+	return ok && n.needsOffsets()
+}
+
+// Encode gives the ids of text. addSpecial asks for the tokens that the post-processor puts around
+// it (BOS, EOS); special tokens written out in the text are recognised either way. Bytes that are not
+// UTF-8 are read as U+FFFD. A truncation or padding stored in the file is not applied.
+func (t *Tokenizer) Encode(text string, addSpecial bool) ([]int, error) {
+	e, err := t.encode(text, addSpecial, false)
+	return e.ids, err
+}
+
+// EncodeOffsets is Encode together with the range of characters (Unicode code points of text, half
+// open) that each token stands for; [0, 0) for tokens that the post-processor added.
+func (t *Tokenizer) EncodeOffsets(text string, addSpecial bool) (ids []int, offsets [][2]int, err error) {
+	e, err := t.encode(text, addSpecial, true)
+	return e.ids, e.offsets, err
+}
+
+func (t *Tokenizer) encode(text string, addSpecial, track bool) (encoding, error) {
+	if len(text) > math.MaxInt32/4 {
+		return encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
+	}
+	text = lossy(text)
+	pieces, err := t.cut(newPiece(text, track || t.follow))
+	if err != nil {
+		return encoding{}, err
+	}
+	e := encoding{ids: make([]int, 0, len(pieces)+len(pieces)/4)}
+	var index *runeIndex
+	if track {
+		index = newRuneIndex(text)
+		e.offsets, e.texts = [][2]int{}, []string{}
+	}
+	var toks []token
+	for _, p := range pieces {
+		if p.id != noToken {
+			toks = append(toks[:0], token{p.id, 0, int32(len(p.text))})
+		} else if toks, err = t.model.tokenize(p.text, toks[:0]); err != nil {
+			return encoding{}, err
+		}
+		for _, tok := range toks {
+			e.ids = append(e.ids, int(tok.id))
+			if track {
+				a, b := p.source(int(tok.start), int(tok.end))
+				e.offsets = append(e.offsets, [2]int{index.at(a), index.at(b)})
+				e.texts = append(e.texts, t.tokenText(p, tok))
+			}
+		}
+	}
+	if t.post != nil {
+		t.post.process(&e, addSpecial)
+	}
+	return e, nil
+}
+
+func (t *Tokenizer) tokenText(p piece, tok token) string {
+	if p.id != noToken {
+		return p.text
+	}
+	s, _ := t.model.tokenText(tok.id)
+	return s
+}
+
+// cut takes a text to the pieces that the model sees, and the added tokens between them.
+func (t *Tokenizer) cut(text piece) ([]piece, error) {
+	pieces, err := splitEach([]piece{text}, func(p piece, emit func(piece)) error {
+		t.added.split(p, t.added.raw, emit)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.normalizer != nil || t.added.norm != nil {
+		pieces, err = splitEach(pieces, func(p piece, emit func(piece)) error {
+			if t.normalizer != nil {
+				var err error
+				if p, err = t.normalizer.normalize(p); err != nil {
+					return err
+				}
+			}
+			t.added.split(p, t.added.norm, emit)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if t.pre == nil {
+		return pieces, nil
+	}
+	return t.pre.preTokenize(pieces)
+}
+
+// Decode gives the text of ids; skipSpecial leaves special tokens out. Ids that the vocabulary does
+// not have are left out too, as Hugging Face does; a negative one is an error. Bytes that do not make
+// a character become U+FFFD. The clean-up of spaces that transformers knows is for WordPiece: it does
+// not apply it to BPE whatever tokenizer_config.json says, and neither does this.
+func (t *Tokenizer) Decode(ids []int, skipSpecial bool) (string, error) {
+	tokens := make([]string, 0, len(ids))
+	for i, id := range ids {
+		if id < 0 {
+			return "", fmt.Errorf("tokenizer: id %d at index %d: expected a token id, 0 to %d", id, i, t.VocabSize()-1)
+		}
+		s, ok := t.IDToDecoded(id)
+		if ok && !(skipSpecial && t.added.special[s]) {
+			tokens = append(tokens, s)
+		}
+	}
+	if t.decoder == nil {
+		return strings.Join(tokens, " "), nil
+	}
+	parts, err := t.decoder.decodeChain(tokens)
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(parts, ""), nil
+}
+
+// IDToDecoded is the string that the decoder gets for an id. It differs from IDToToken only for added
+// tokens that the normalizer spells differently.
+func (t *Tokenizer) IDToDecoded(id int) (string, bool) {
+	if id < 0 || id > math.MaxInt32 {
+		return "", false
+	}
+	if s, ok := t.added.text(int32(id)); ok {
+		return s, true
+	}
+	return t.model.tokenText(int32(id))
+}
+
+// TokenToID is the id of a token as the vocabulary spells it ("Ġworld", not " world").
+func (t *Tokenizer) TokenToID(s string) (int, bool) {
+	if id, ok := t.added.byText[s]; ok {
+		return int(id), true
+	}
+	id, ok := t.model.tokenID(s)
+	return int(id), ok
+}
+
+// IDToToken is the token of an id, as the vocabulary spells it.
+func (t *Tokenizer) IDToToken(id int) (string, bool) {
+	if id < 0 || id > math.MaxInt32 {
+		return "", false
+	}
+	if a, ok := t.added.byID[int32(id)]; ok {
+		return a.Content, true
+	}
+	return t.model.tokenText(int32(id))
+}
+
+// VocabSize is the number of tokens, added ones included.
+func (t *Tokenizer) VocabSize() int {
+	n := len(t.model.vocabulary())
+	for s := range t.added.byText {
+		if _, ok := t.model.tokenID(s); !ok {
+			n++
+		}
+	}
+	return n
+}
+
+// ModelVocabSize is the number of tokens of the model's own vocabulary, without tokens added beside it.
+func (t *Tokenizer) ModelVocabSize() int { return len(t.model.vocabulary()) }
+
+// Vocab is a new map of all tokens, added ones included.
+func (t *Tokenizer) Vocab() map[string]int {
+	out := make(map[string]int, len(t.model.vocabulary())+len(t.added.byText))
+	for s, id := range t.model.vocabulary() {
+		out[s] = int(id)
+	}
+	for s, id := range t.added.byText {
+		out[s] = int(id)
+	}
+	return out
+}
+
+// AddedTokens lists the added tokens in the order of their ids.
+func (t *Tokenizer) AddedTokens() []AddedToken {
+	var out []AddedToken
+	for _, id := range t.added.ids() {
+		out = append(out, t.added.byID[id])
+	}
+	return out
+}

@@ -1,0 +1,143 @@
+// Reading tokenizer.json, the file of Hugging Face's tokenizers library.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+)
+
+// FromFile reads a tokenizer.json.
+func FromFile(path string) (*Tokenizer, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	t, err := FromBytes(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// FromBytes reads the text of a tokenizer.json.
+func FromBytes(raw []byte) (*Tokenizer, error) {
+	t, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.settle(); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+// parse builds a tokenizer that settle has still to finish.
+func parse(raw []byte) (*Tokenizer, error) {
+	if err := checkJSON(raw); err != nil {
+		return nil, fmt.Errorf("tokenizer: not a tokenizer.json: %w", err)
+	}
+	file, err := jsonFields(raw)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: not a tokenizer.json: %w", err)
+	}
+	if v := string(file["version"]); v != "" && v != `"1.0"` {
+		return nil, fmt.Errorf("tokenizer: version %s: %w (expected 1.0)", v, ErrUnsupported)
+	}
+	if isNull(file["model"]) {
+		return nil, errors.New(`tokenizer: not a tokenizer.json: it has no "model"`)
+	}
+	var added []AddedToken
+	if !isNull(file["added_tokens"]) {
+		if err := json.Unmarshal(file["added_tokens"], &added); err != nil {
+			return nil, fmt.Errorf("tokenizer: added_tokens: %w", err)
+		}
+	}
+	t := &Tokenizer{added: newAddedTokens()}
+	if t.model, err = parseModel(file["model"]); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	for _, step := range []func() error{
+		func() (err error) { t.normalizer, err = optional(file["normalizer"], parseNormalizer); return },
+		func() (err error) { t.pre, err = optional(file["pre_tokenizer"], parsePreTokenizer); return },
+		func() (err error) { t.post, err = optional(file["post_processor"], parsePostProcessor); return },
+		func() (err error) { t.decoder, err = optional(file["decoder"], parseDecoder); return },
+		func() error { return t.added.add(added, t.model, t.normalizer) },
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// optional parses a component that may be null.
+func optional[T any](raw json.RawMessage, parse func(json.RawMessage) (T, error)) (T, error) {
+	if isNull(raw) {
+		var none T
+		return none, nil
+	}
+	return parse(raw)
+}
+
+// parseModel reads the model. Old files do not name its kind: those with merges are BPE.
+func parseModel(raw json.RawMessage) (model, error) {
+	fields, err := jsonFields(raw)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if isNull(fields["type"]) && !isNull(fields["merges"]) {
+		return wrapComponent("model", "BPE", models["BPE"], raw)
+	}
+	return buildComponent("model", models, raw)
+}
+
+// buildComponent builds the component of the kind that raw names.
+func buildComponent[T any](role string, kinds map[string]func(json.RawMessage) (T, error), raw json.RawMessage) (T, error) {
+	var none T
+	fields, err := jsonFields(raw)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", role, err)
+	}
+	var kind string
+	if err := json.Unmarshal(fields["type"], &kind); err != nil {
+		return none, fmt.Errorf("%s: expected a \"type\" that is a string: %w", role, err)
+	}
+	build, ok := kinds[kind]
+	if !ok {
+		var known []string
+		for k := range kinds {
+			known = append(known, k)
+		}
+		sort.Strings(known)
+		return none, fmt.Errorf("%s %q: %w (known: %s)", role, kind, ErrUnsupported, strings.Join(known, ", "))
+	}
+	return wrapComponent(role, kind, build, raw)
+}
+
+func wrapComponent[T any](role, kind string, build func(json.RawMessage) (T, error), raw json.RawMessage) (T, error) {
+	c, err := build(raw)
+	if err != nil {
+		return c, fmt.Errorf("%s %s: %w", role, kind, err)
+	}
+	return c, nil
+}
+
+// buildSequence builds the parts of a Sequence.
+func buildSequence[T any](raws []json.RawMessage, parse func(json.RawMessage) (T, error), join func([]T) T) (T, error) {
+	parts := make([]T, len(raws))
+	for i, raw := range raws {
+		var err error
+		if parts[i], err = parse(raw); err != nil {
+			var none T
+			return none, err
+		}
+	}
+	return join(parts), nil
+}

@@ -1,0 +1,292 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestLookups(t *testing.T) {
+	tok := load(t, "qwen2")
+	vocab := tok.Vocab()
+	if len(vocab) != tok.VocabSize() || tok.VocabSize() != 643 {
+		t.Fatalf("Vocab has %d tokens, VocabSize is %d, want 643", len(vocab), tok.VocabSize())
+	}
+	for s, id := range vocab {
+		gotID, okID := tok.TokenToID(s)
+		gotText, okText := tok.IDToToken(id)
+		if !okID || !okText || gotID != id || gotText != s {
+			t.Fatalf("%q %d: TokenToID %d %v, IDToToken %q %v", s, id, gotID, okID, gotText, okText)
+		}
+	}
+	for _, id := range []int{-1, 643, 1 << 40} {
+		if s, ok := tok.IDToToken(id); ok {
+			t.Errorf("IDToToken(%d) = %q", id, s)
+		}
+	}
+	if id, ok := tok.TokenToID("no such token"); ok {
+		t.Errorf("TokenToID of an unknown token = %d", id)
+	}
+	vocab["a"] = -5
+	if id, _ := tok.TokenToID("a"); id == -5 {
+		t.Error("Vocab gave the tokenizer's own map")
+	}
+}
+
+func TestDecodeOddIDs(t *testing.T) {
+	tok := load(t, "gpt2")
+	if _, err := tok.Decode([]int{3, -1}, false); err == nil || !strings.Contains(err.Error(), "-1 at index 1") {
+		t.Errorf("negative id: %v", err)
+	}
+	ids, _ := tok.Encode("ab", false)
+	got, err := tok.Decode(append(ids, 1<<33, 9999), false)
+	if err != nil || got != "ab" {
+		t.Errorf("unknown ids are left out: got %q, %v", got, err)
+	}
+}
+
+func TestLossy(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain é":           "plain é",
+		"a\xffb":            "a\uFFFDb",
+		"\xe2\x82":          "\uFFFD",
+		"\xe2\x82a":         "\uFFFDa",
+		"\xe2\x28\xa1":      "\uFFFD(\uFFFD",
+		"\xf0\x9f\x98":      "\uFFFD",
+		"\xed\xa0\x80":      "\uFFFD\uFFFD\uFFFD",
+		"\xf4\x90\x80\x80":  "\uFFFD\uFFFD\uFFFD\uFFFD",
+		"\xc0\xaf":          "\uFFFD\uFFFD",
+		"\xf0\x80\x80":      "\uFFFD\uFFFD\uFFFD",
+		"\xc3":              "\uFFFD",
+		"\xe0\xa0\xe0\xa0a": "\uFFFD\uFFFDa",
+		"":                  "",
+	} {
+		if got := lossy(in); got != want {
+			t.Errorf("lossy(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestInvalidUTF8IsReadAsReplacement(t *testing.T) {
+	tok := load(t, "llama3")
+	got, offsets, err := tok.EncodeOffsets("a\xf0\x9f b\xff", true)
+	want, wantOffsets, _ := tok.EncodeOffsets("a\uFFFD b\uFFFD", true)
+	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(offsets, wantOffsets) {
+		t.Errorf("got %v %v, %v; want %v %v", got, offsets, err, want, wantOffsets)
+	}
+}
+
+// TestLongTextsTakeLinearTime gives a megabyte of what makes careless tokenizers quadratic.
+func TestLongTextsTakeLinearTime(t *testing.T) {
+	texts := map[string]string{
+		"ab":       strings.Repeat("ab", 1<<19),
+		"spaces":   strings.Repeat(" ", 1<<20),
+		"spaces a": strings.Repeat(" ", 1<<20) + "a",
+		"newlines": strings.Repeat("\n", 1<<20),
+		"marks":    "a" + strings.Repeat("\u0301", 1<<18),
+		"tokens":   strings.Repeat("<|im_start|", 1<<16),
+	}
+	for _, name := range []string{"gpt2", "llama3", "qwen2", "llama2", "added", "smollm"} {
+		tok := load(t, name)
+		for what, text := range texts {
+			start := time.Now()
+			ids, err := tok.Encode(text, false)
+			if err != nil || len(ids) == 0 {
+				t.Fatalf("%s, %s: %d ids, %v", name, what, len(ids), err)
+			}
+			// Quadratic time would be hours; the bound leaves room for a loaded machine.
+			if took := time.Since(start); took > 30*time.Second {
+				t.Errorf("%s, %s: %v for %d bytes", name, what, took, len(text))
+			}
+		}
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	tok := load(t, "qwen2")
+	texts := []string{"The capital of France", "don't  stop\n\n", "é e\u0301 中文 😀", "<|im_start|>user\nHi<|im_end|>"}
+	var want [][]int
+	for _, s := range texts {
+		ids, err := load(t, "qwen2").Encode(s, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, ids)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 400 {
+				k := i % len(texts)
+				got, err := tok.Encode(texts[k], true)
+				if err != nil || !reflect.DeepEqual(got, want[k]) {
+					t.Errorf("%q: %v, %v", texts[k], got, err)
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+// edited is the gpt2 test tokenizer with some members replaced.
+func edited(t *testing.T, change map[string]string) []byte {
+	t.Helper()
+	var file map[string]json.RawMessage
+	readJSON(t, readGzip(t, "gpt2.json.gz"), &file)
+	for k, v := range change {
+		file[k] = json.RawMessage(v)
+	}
+	raw, err := json.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestUnsupportedComponentsAreNamed(t *testing.T) {
+	for _, c := range []struct{ key, value, says string }{
+		{"model", `{"type":"Unigram","vocab":[]}`, `model "Unigram"`},
+		{"model", `{"type":"WordPiece","vocab":{}}`, `model "WordPiece"`},
+		{"model", `{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}`, "dropout 0.1"},
+		{"normalizer", `{"type":"Precompiled"}`, `normalizer "Precompiled"`},
+		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"BertNormalizer"}]}`, `normalizer "BertNormalizer"`},
+		{"pre_tokenizer", `{"type":"BertPreTokenizer"}`, `pre_tokenizer "BertPreTokenizer"`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"[a[b]]"},"behavior":"Isolated"}`, "inside a class"},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"}`, `escape "\w"`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"\\p{Han}"},"behavior":"Isolated"}`, `\p{Han}`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"(?i:é)"},"behavior":"Isolated"}`, "case is ignored"},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"(?<n>a)"},"behavior":"Isolated"}`, "group"},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a"},"behavior":"Sideways"}`, "Sideways"},
+		{"post_processor", `{"type":"RobertaProcessing"}`, `post_processor "RobertaProcessing"`},
+		{"decoder", `{"type":"CTC"}`, `decoder "CTC"`},
+		{"version", `"2.0"`, "2.0"},
+	} {
+		_, err := FromBytes(edited(t, map[string]string{c.key: c.value}))
+		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s %s: got %v, want ErrUnsupported naming %s", c.key, c.value, err, c.says)
+		}
+	}
+}
+
+func TestMalformedFiles(t *testing.T) {
+	for what, raw := range map[string][]byte{
+		"empty":              nil,
+		"not JSON":           []byte("hello"),
+		"truncated":          readGzip(t, "gpt2.json.gz")[:5000],
+		"a list":             []byte("[]"),
+		"null":               []byte("null"),
+		"no model":           []byte("{}"),
+		"not UTF-8":          []byte("{\"model\":\"\xff\"}"),
+		"vocab a list":       edited(t, map[string]string{"model": `{"type":"BPE","vocab":[],"merges":[]}`}),
+		"no merges":          edited(t, map[string]string{"model": `{"type":"BPE","vocab":{}}`}),
+		"id too large":       edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":4294967295},"merges":[]}`}),
+		"negative id":        edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":-1},"merges":[]}`}),
+		"id not a number":    edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":{"b":1}},"merges":[]}`}),
+		"merge of unknown":   edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":0},"merges":["a b"]}`}),
+		"merge to unknown":   edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}`}),
+		"merge of three":     edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":0},"merges":["a a a"]}`}),
+		"triple":             edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":0},"merges":[["a","a","a"]]}`}),
+		"merge a number":     edited(t, map[string]string{"model": `{"type":"BPE","vocab":{"a":0},"merges":[7]}`}),
+		"template undefined": edited(t, map[string]string{"post_processor": `{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}],"special_tokens":{}}`}),
+		"template with B":    edited(t, map[string]string{"post_processor": `{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B"}}],"special_tokens":{}}`}),
+		"type not a string":  edited(t, map[string]string{"decoder": `{"type":3}`}),
+		"component a string": edited(t, map[string]string{"decoder": `"ByteLevel"`}),
+		"added a map":        edited(t, map[string]string{"added_tokens": `{}`}),
+	} {
+		if tok, err := FromBytes(raw); err == nil || tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: ") {
+			t.Errorf("%s: got %v, %v", what, tok, err)
+		}
+	}
+}
+
+func TestMissingUnknownToken(t *testing.T) {
+	tok, err := FromBytes([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"<unk>"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tok.Encode("ab", false); err == nil || !strings.Contains(err.Error(), "<unk>") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMergeOrder(t *testing.T) {
+	// Ties of rank go to the leftmost pair; a lower rank goes first wherever it is.
+	tok, err := FromBytes([]byte(`{"model":{"type":"BPE","vocab":{"a":0,"b":1,"aa":2,"ab":3,"aab":4,"aaa":5},"merges":[["a","a"],["a","b"],["a","ab"],["aa","a"]]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int{"aaa": {5}, "aaaa": {2, 2}, "aab": {2, 1}, "ab": {3}, "aaab": {2, 3}, "ba": {1, 0}} {
+		if got, err := tok.Encode(text, false); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v; want %v", text, got, err, want)
+		}
+	}
+}
+
+func FuzzEncode(f *testing.F) {
+	var toks []*Tokenizer
+	for _, name := range []string{"gpt2", "smollm", "llama3", "qwen2", "added", "llama2", "llama2_first"} {
+		toks = append(toks, load(f, name))
+	}
+	for _, s := range []string{"", "Hello world", "\xff\xfe\x00", " \n\r\n  a", "e\u0301\u0345한국", "<|im_start|>the <mask>", "'S'ſ"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		valid := lossy(text)
+		if !utf8.ValidString(valid) {
+			t.Fatalf("lossy(%q) is not UTF-8", text)
+		}
+		for i, tok := range toks {
+			ids, err := tok.Encode(text, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same, offsets, err := tok.EncodeOffsets(text, true)
+			if err != nil || !equalIDs(ids, same) || len(offsets) != len(ids) {
+				t.Fatalf("%d: %q: %v and %v with %d offsets, %v", i, text, ids, same, len(offsets), err)
+			}
+			n := utf8.RuneCountInString(valid)
+			for _, o := range offsets {
+				if o[0] < 0 || o[0] > o[1] || o[1] > n {
+					t.Fatalf("%d: %q: offset %v in %d characters", i, text, o, n)
+				}
+			}
+			plain, err := tok.Encode(text, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := tok.Decode(plain, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i < 3 && back != valid { // byte-level without a normalizer is lossless
+				t.Fatalf("%d: %q came back as %q", i, valid, back)
+			}
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	text := strings.Repeat("The quick brown fox doesn't jump over 13 lazy dogs; func main() { return x[i] + 1 }\n", 200)
+	for _, name := range []string{"gpt2", "smollm", "llama3", "qwen2"} {
+		b.Run(name, func(b *testing.B) {
+			tok := load(b, name)
+			tokens := 0
+			for b.Loop() {
+				ids, err := tok.Encode(text, false)
+				if err != nil {
+					b.Fatal(err)
+				}
+				tokens += len(ids)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(tokens), "ns/token")
+		})
+	}
+}
