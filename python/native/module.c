@@ -1,0 +1,156 @@
+/* transformer_lens_go._native: the module, its connection to the engine, and the handle functions.
+ */
+#include "native.h"
+
+static const native_dtype dtypes[] = {
+    {0x2002, "float32", "f"},  {0x4002, "float64", "d"}, {0x1002, "float16", "e"},
+    {0x1004, "bfloat16", "H"}, {0x4000, "int64", "l"},   {0x2000, "int32", "i"},
+    {0x0801, "uint8", "B"},    {0x0806, "bool", "?"},
+};
+
+_Static_assert(sizeof(long) == 8, "the buffer format 'l' must mean 64 bits");
+
+const native_dtype *native_dtype_of(int32_t code) {
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (dtypes[i].code == code)
+            return &dtypes[i];
+    return NULL;
+}
+
+/* One engine a process: its table, static in the engine's library, which is never unloaded. */
+static const tlg_native_api *engine;
+
+const tlg_native_api *native_api(void) {
+    if (!engine)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "_native.init() was not called: import transformer_lens_go first");
+    return engine;
+}
+
+static PyObject *module_init(PyObject *Py_UNUSED(module), PyObject *address) {
+    const tlg_native_api *api = PyLong_AsVoidPtr(address);
+    if (!api) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "the engine gave a null table of functions");
+        return NULL;
+    }
+    if (api->abi != TLG_ABI)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "the engine has native API version %d and _native was built for %d: "
+                            "they are of different "
+                            "builds; install the package afresh",
+                            (int)api->abi, TLG_ABI);
+    if (engine && engine != api)
+        return PyErr_Format(PyExc_RuntimeError,
+                            "_native serves another engine in this process already");
+    engine = api;
+    Py_RETURN_NONE;
+}
+
+static void set_stale(PyObject *handle) {
+    PyErr_Format(PyExc_RuntimeError, "tensor handle %R is unknown or was closed", handle);
+}
+
+/* 0, or -1 with an exception set. A number of more than 64 bits is no handle, like any other wrong
+ * one. */
+static int read_handle(PyObject *object, int64_t *handle) {
+    *handle = PyLong_AsLongLong(object);
+    if (*handle != -1 || !PyErr_Occurred())
+        return 0;
+    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        PyErr_Clear();
+        set_stale(object);
+    }
+    return -1;
+}
+
+tlg_tensor *native_acquire(PyObject *object) {
+    int64_t handle;
+    const tlg_native_api *api = native_api();
+    if (!api || read_handle(object, &handle) < 0)
+        return NULL;
+    tlg_tensor *t = api->acquire(handle);
+    if (!t)
+        set_stale(object);
+    return t;
+}
+
+int native_close(PyObject *object) {
+    int64_t handle;
+    const tlg_native_api *api = native_api();
+    if (!api || read_handle(object, &handle) < 0)
+        return -1;
+    if (api->close(handle) == 0)
+        return 0;
+    set_stale(object);
+    return -1;
+}
+
+static PyObject *module_capsule(PyObject *Py_UNUSED(module), PyObject *handle) {
+    tlg_tensor *t = native_acquire(handle);
+    return t ? native_dlpack_capsule(t, 0, 0) : NULL;
+}
+
+static PyObject *module_take(PyObject *module, PyObject *handle) {
+    PyObject *capsule = module_capsule(module, handle);
+    if (capsule && native_close(handle) < 0)
+        Py_CLEAR(capsule);
+    return capsule;
+}
+
+static int add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (!type)
+        return -1;
+    int result = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return result;
+}
+
+static int module_exec(PyObject *module) {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(
+            PyExc_ImportError,
+            "transformer_lens_go works in the main interpreter only, not in sub-interpreters");
+        return -1;
+    }
+    return add_type(module, &native_tensor_spec) < 0 ||
+                   add_type(module, &native_dispatcher_spec) < 0
+               ? -1
+               : 0;
+}
+
+static PyMethodDef methods[] = {
+    {"init", module_init, METH_O,
+     PyDoc_STR(
+         "init(api, /)\n--\n\nConnects to the engine whose native API table is at this address.")},
+    {"capsule", module_capsule, METH_O,
+     PyDoc_STR("capsule(handle, /)\n--\n\nA DLPack capsule over the tensor; the handle stays.")},
+    {"take", module_take, METH_O,
+     PyDoc_STR("take(handle, /)\n--\n\nA DLPack capsule over the tensor; the handle is closed.")},
+    {"borrow", native_borrow, METH_VARARGS,
+     PyDoc_STR("borrow(address, dtype_code, shape, strides=None, /)\n--\n\n"
+               "A handle over memory that the caller keeps alive; strides count elements.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_doc = PyDoc_STR("The engine's tensors for Python libraries, and its calls into Python."),
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void) {
+    return PyModuleDef_Init(&definition);
+}
