@@ -34,6 +34,7 @@ var kinds = []struct {
 	{arch.ErrUnknownArchitecture, "ValueError"},
 	{arch.ErrUnknownKey, "ValueError"},
 	{arch.ErrUnsupported, "NotImplementedError"},
+	{arch.ErrValue, "ValueError"},
 	{arch.ErrMissingTensor, "ValueError"},
 	{arch.ErrUnusedTensor, "ValueError"},
 	{arch.ErrShape, "ValueError"},

@@ -84,6 +84,13 @@ func OpenBackend(path string) (out string, err error) {
 	return kernels.GemmBackend(), nil
 }
 
+// SetEnv passes an environment variable on: the Go runtime has the environment with which the process began, not
+// what Python set since.
+func SetEnv(name, value string) (out int64, err error) {
+	defer guard(&err)
+	return 0, os.Setenv(name, value)
+}
+
 // TensorClose ends a tensor's handle; views made of it stay valid.
 func TensorClose(h int64) (out int64, err error) {
 	defer guard(&err)

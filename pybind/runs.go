@@ -36,8 +36,9 @@ type question struct {
 	Stop      *int            `json:"stop"`  // layer
 	Component *part           `json:"component"`
 	Output    string          `json:"output"`
-	Keep      json.RawMessage `json:"keep"` // "all" or hook point indices
-	Call      bool            `json:"call"` // whether hooks are called
+	Keep      json.RawMessage `json:"keep"`  // "all" or hook point indices
+	Call      bool            `json:"call"`  // whether hooks are called
+	Plain     bool            `json:"plain"` // without fusion and pruning
 }
 
 // part is a component that is run by itself, with its arguments by name.
@@ -166,7 +167,7 @@ func (a *asker) tensor(h int64) *tensor.Tensor {
 }
 
 func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
-	watch := model.Watch{Silent: !q.Call, Foreign: a.foreign, Poll: a.poll}
+	watch := model.Watch{Silent: !q.Call, Plain: q.Plain, Foreign: a.foreign, Poll: a.poll}
 	var err error
 	if watch.Keep, err = keeper(q.Keep); err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func TokenizerInfo(h int64) (out string, err error) {
 	info := map[string]any{
 		"bos_token": text(s.BOS), "eos_token": text(s.EOS), "unk_token": text(s.UNK), "pad_token": text(s.PAD),
 		"sep_token": nil, "cls_token": nil, "mask_token": nil, "extra_special_tokens": extra,
-		"vocab_size": t.VocabSize() - len(t.AddedTokens()), "size": t.VocabSize(),
+		"vocab_size": t.ModelVocabSize(), "size": t.VocabSize(),
 		"padding_side": s.PaddingSide, "truncation_side": nil, "model_max_length": nil, "chat_template": nil, "source": t.source,
 	}
 	if s.ModelMaxLength > 0 {

@@ -18,6 +18,7 @@ import (
 // known key at a value that the engine cannot compute.
 var (
 	ErrUnknownKey  = errors.New("unknown config key")
+	ErrValue       = errors.New("bad config value")
 	ErrUnsupported = errors.New("unsupported config value")
 )
 
@@ -70,9 +71,16 @@ func newReader(architecture string, values map[string]any) *reader {
 	return &reader{architecture: architecture, values: plain, known: map[string]bool{}}
 }
 
+// valueError marks an error about a key's value, whatever else it wraps.
+type valueError struct{ error }
+
+// Unwrap implements the errors package's way to several causes.
+func (e *valueError) Unwrap() []error { return []error{e.error, ErrValue} }
+
+// fail keeps the first error about a key's value.
 func (r *reader) fail(key, format string, args ...any) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))
+		r.err = &valueError{fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))}
 	}
 }
 
