@@ -1,5 +1,5 @@
 // Reading a model folder: tokenizer.json, or vocab.json and merges.txt, and what the files beside
-// them say about special tokens. The result is what transformers' AutoTokenizer gives for the folder.
+// them say about special tokens, read as transformers' AutoTokenizer reads them.
 
 package tokenizer
 
@@ -16,6 +16,11 @@ import (
 )
 
 // FromDir reads the tokenizer of a Hugging Face model folder.
+//
+// Where there is a tokenizer.json, it is taken at its word. transformers 5 does the same for most
+// folders, but for some tokenizer classes (GPT2Tokenizer, Qwen2Tokenizer) it takes only vocabulary,
+// merges and post-processor from the file and its own idea of the rest: for SmolLM2's own folder,
+// which names GPT2Tokenizer, it so forgets that digits are cut apart.
 func FromDir(dir string) (*Tokenizer, error) {
 	cfg, err := readFolderConfig(dir)
 	if err != nil {

@@ -119,6 +119,19 @@ func TestFolderWithTokenizerJSON(t *testing.T) {
 	}
 }
 
+func TestFolderTokenizerJSONDecidesAboutBOS(t *testing.T) {
+	tok, err := FromDir(folder(t, map[string]string{
+		"tokenizer.json":        string(edited(t, map[string]string{"post_processor": "null"})),
+		"tokenizer_config.json": `{"bos_token":"<|endoftext|>","add_bos_token":true}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, _ := tok.Encode("", true); len(ids) != 0 || tok.Special().AddBOS {
+		t.Errorf("transformers heeds add_bos_token only without tokenizer.json: %v", ids)
+	}
+}
+
 func TestFolderAddedTokensDecoder(t *testing.T) {
 	tok, err := FromDir(folder(t, map[string]string{
 		"tokenizer.json": string(readGzip(t, "gpt2.json.gz")),
@@ -168,7 +181,8 @@ func TestGGUFRolesAndErrors(t *testing.T) {
 	yes := true
 	good := GGUFMeta{
 		Model: "gpt2", Pre: "llama-bpe", Tokens: []string{"a", "b", "ab", "<s>", "</s>", "<think>", "日"}, Merges: []string{"a b"},
-		TokenTypes: []int32{1, 1, 1, 3, 3, 4, 1}, BOS: 3, EOS: 4, UNK: -1, PAD: 4, AddBOS: &yes, AddEOS: &yes, ChatTemplate: "C",
+		// The last is mislabelled: no control token has such characters.
+		TokenTypes: []int32{1, 1, 1, 3, 3, 4, 3}, BOS: 3, EOS: 4, UNK: -1, PAD: 4, AddBOS: &yes, AddEOS: &yes, ChatTemplate: "C",
 	}
 	tok, err := FromGGUF(good)
 	if err != nil {

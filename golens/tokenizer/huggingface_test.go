@@ -154,7 +154,7 @@ func TestGGUFLikeTransformers(t *testing.T) {
 	}
 }
 
-// TestUnicodeTables goes over all of Unicode: every class that a pattern may name, and every normal
+// TestUnicodeTables goes over all assigned characters: every class that a pattern may name, and every normal
 // form in contexts where characters reorder, block and compose.
 func TestUnicodeTables(t *testing.T) {
 	var want struct{ Classes, Forms map[string]uint32 }
@@ -166,8 +166,11 @@ func TestUnicodeTables(t *testing.T) {
 	if len(want.Classes) < 10 || len(want.Forms) < 4 {
 		t.Fatal("too few tables")
 	}
-	points := make([]string, 0, utf8.MaxRune)
-	for r := rune(0); r <= utf8.MaxRune; r++ {
+	var points []string
+	for r := rune(0); r < 0xE0200; r++ {
+		if r == 0x33480 { // nothing is assigned from here to plane 14
+			r = 0xE0000
+		}
 		if utf8.ValidRune(r) {
 			points = append(points, string(r))
 		}
