@@ -5,6 +5,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -114,7 +115,7 @@ func fit(b backend.Backend, t, old *tensor.Tensor, resize bool) (*tensor.Tensor,
 	if !ok {
 		return nil, fmt.Errorf("%w: given shape %v, expected %v or what broadcasts to it", ErrEdit, t.Shape(), old.Shape())
 	}
-	if t.Contiguous() && len(t.Shape()) == len(want) && t.Len() == product(want) {
+	if t.Contiguous() && slices.Equal(t.Shape(), want) {
 		return t, nil
 	}
 	view, err := t.View(want, strides, 0)
@@ -150,12 +151,4 @@ func broadcast(t *tensor.Tensor, shape []int) ([]int, bool) {
 		}
 	}
 	return strides, true
-}
-
-func product(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
 }

@@ -7,6 +7,7 @@ import "fmt"
 type step struct {
 	node   int
 	fusion *Fusion
+	called bool // hooks are called at this hook point
 	drop   []Value
 }
 
@@ -20,7 +21,9 @@ type planner struct {
 	called    func(point int) bool // a hook is called there
 	active    func(node int) bool  // nodes that the question is about
 	plain     bool                 // no fusion, no pruning
+	moving    bool                 // the rest is to go on in another graph: all that is active runs until it does
 	reachable []bool
+	dead      []Value // what is there and will not be read any more
 }
 
 // steps plans all nodes from p.start on.
@@ -38,8 +41,11 @@ func (p *planner) watched(n *Node) bool {
 	return n.Op == nil && (p.kept(n.Point) || p.called(n.Point))
 }
 
-// lastCall is the last node at which a hook is called, or -1.
+// lastCall is the last node at which a hook is called (or the move to another graph may happen), or -1.
 func (p *planner) lastCall() int {
+	if p.moving {
+		return len(p.g.Nodes) - 1
+	}
 	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
 		if n := &p.g.Nodes[i]; n.Op == nil && p.called(n.Point) {
 			return i
@@ -48,18 +54,16 @@ func (p *planner) lastCall() int {
 	return -1
 }
 
-// markReachable finds the nodes to run: all that lead to what is wanted or watched, and, because a hook may add
-// hooks, flags or edits that make anything after it matter, all that can run before the last called hook.
-func (p *planner) markReachable(lastCall int) error {
+// derive finds which nodes can run, which values there can be, and which node makes each that is not there yet.
+func (p *planner) derive() (canRun, derivable []bool, producer []int) {
 	nodes := p.g.Nodes
-	p.reachable = make([]bool, len(nodes))
-	producer := make([]int, len(p.g.names))
-	derivable := make([]bool, len(p.g.names))
+	canRun = make([]bool, len(nodes))
+	derivable = make([]bool, len(p.g.names))
+	producer = make([]int, len(p.g.names))
 	for v := range producer {
 		producer[v] = -1
 		derivable[v] = p.have(Value(v))
 	}
-	canRun := make([]bool, len(nodes))
 	for i := p.start; i < len(nodes); i++ {
 		canRun[i] = true
 		for _, v := range nodes[i].In {
@@ -72,6 +76,15 @@ func (p *planner) markReachable(lastCall int) error {
 			}
 		}
 	}
+	return canRun, derivable, producer
+}
+
+// markReachable finds the nodes to run: all that lead to what is wanted or watched, and, because a hook may add
+// hooks, flags or edits that make anything after it matter, all that can run before the last called hook.
+func (p *planner) markReachable(lastCall int) error {
+	nodes := p.g.Nodes
+	p.reachable = make([]bool, len(nodes))
+	canRun, derivable, producer := p.derive()
 	needed := make([]bool, len(p.g.names))
 	for _, v := range p.want {
 		if !derivable[v] {
@@ -129,7 +142,8 @@ func (p *planner) choose() []step {
 			continue
 		}
 		if p.reachable[i] {
-			steps = append(steps, step{node: i})
+			n := &p.g.Nodes[i]
+			steps = append(steps, step{node: i, called: n.Op == nil && p.called(n.Point)})
 		}
 	}
 	return steps
@@ -205,7 +219,13 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 		}
 	}
 	for v, i := range last {
-		if i < 0 || i == forever {
+		switch {
+		case i == forever:
+			continue
+		case i < 0:
+			if p.have(Value(v)) {
+				p.dead = append(p.dead, Value(v))
+			}
 			continue
 		}
 		if s, ok := at[i]; ok {

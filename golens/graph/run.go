@@ -26,20 +26,13 @@ type Question struct {
 	Active []Range
 	Plain  bool         // run node by node, without fusion or pruning: the same bits, slower
 	Poll   func() error // asked now and then whether to go on
+	// Renew is asked after hooks changed: a graph other than the running one takes the rest over (renew.go). Nil,
+	// or a nil answer: the graph stays.
+	Renew func() (*Renewal, error)
 }
 
 // Range is the nodes First to Last-1.
 type Range struct{ First, Last int }
-
-// active reports whether hooks are called at a node.
-func (q *Question) active(node int) bool {
-	for _, r := range q.Active {
-		if node >= r.First && node < r.Last {
-			return true
-		}
-	}
-	return len(q.Active) == 0
-}
 
 // Kept is an edge's value, in execution order.
 type Kept struct {
@@ -63,9 +56,13 @@ func (a *Answer) Release() {
 	}
 }
 
+// run is a question being answered. graph, want and active are the question's, until another graph takes over.
 type run struct {
 	g          *Graph
+	want       []Value
+	active     []Range
 	q          *Question
+	next       *Renewal // the graph that is to take over; nil: none
 	backend    backend.Backend
 	cells      cells
 	answer     *Answer
@@ -75,8 +72,17 @@ type run struct {
 
 // Run answers a question. Whatever happens, nothing of the run stays behind but the answer.
 func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answer, error) {
-	r := &run{g: g, q: q, backend: b, cells: cells{b, make([]*cell, len(g.names))}, answer: &Answer{Values: map[Value]*tensor.Tensor{}}, polled: time.Now()}
-	defer r.cells.dropAll()
+	r := &run{
+		g: g, want: q.Want, active: q.Active, q: q, backend: b, polled: time.Now(),
+		cells: cells{b, make([]*cell, len(g.names))}, answer: &Answer{Values: map[Value]*tensor.Tensor{}},
+	}
+	answered := false
+	defer func() { // also when a hook panics
+		r.cells.dropAll()
+		if !answered {
+			r.answer.Release()
+		}
+	}()
 	for v, t := range q.Given {
 		own, err := t.Clone() // hooks may edit what they are given, and the caller's memory is not theirs
 		if err != nil {
@@ -85,9 +91,9 @@ func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answe
 		r.cells.put(v, own)
 	}
 	if err := r.execute(ctx); err != nil {
-		r.answer.Release()
 		return nil, err
 	}
+	answered = true
 	return r.answer, nil
 }
 
@@ -99,25 +105,25 @@ func (r *run) execute(ctx context.Context) error {
 		}
 		start = len(r.g.Nodes)
 		for i := range steps {
+			if err := r.poll(ctx); err != nil {
+				return err
+			}
 			stale, err := r.step(&steps[i])
 			if err != nil {
 				return err
 			}
 			if stale {
-				start = steps[i].node + 1
+				start = r.resume(steps[i].node)
 				break
-			}
-			if err := r.poll(ctx); err != nil {
-				return err
 			}
 		}
 	}
-	for _, v := range r.q.Want {
+	for i, v := range r.want {
 		t, err := r.cells.keep(v)
 		if err != nil {
 			return err
 		}
-		r.answer.Values[v] = t
+		r.answer.Values[r.q.Want[i]] = t
 	}
 	return nil
 }
@@ -126,18 +132,32 @@ func (r *run) plan(start int) ([]step, error) {
 	if r.q.Hooks != nil {
 		r.generation = r.q.Hooks.Generation()
 	}
-	p := planner{g: r.g, start: start, want: r.q.Want, plain: r.q.Plain, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
-	p.active = r.q.active
+	p := planner{g: r.g, start: start, want: r.want, plain: r.q.Plain, moving: r.next != nil, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
+	p.active = func(node int) bool { return active(r.active, node) }
 	p.kept = func(point int) bool { return r.q.Keep != nil && r.inRange(point) && r.q.Keep(point) }
 	p.called = func(point int) bool {
 		return r.q.Hooks != nil && r.inRange(point) && r.q.Hooks.Watched(point, hook.Forward)
 	}
-	return p.steps()
+	steps, err := p.steps()
+	for _, v := range p.dead {
+		r.cells.drop(v)
+	}
+	return steps, err
 }
 
-func (r *run) inRange(point int) bool { return r.q.active(r.g.Edges[point].Node) }
+// active reports whether hooks are called at a node.
+func active(ranges []Range, node int) bool {
+	for _, r := range ranges {
+		if node >= r.First && node < r.Last {
+			return true
+		}
+	}
+	return len(ranges) == 0
+}
 
-// step executes one step; it reports whether the hooks changed, so that the rest must be planned anew.
+func (r *run) inRange(point int) bool { return active(r.active, r.g.Edges[point].Node) }
+
+// step executes one step; it reports whether hooks or graph changed, so that the rest must be planned anew.
 func (r *run) step(s *step) (stale bool, err error) {
 	switch n := &r.g.Nodes[s.node]; {
 	case s.fusion != nil:
@@ -145,7 +165,7 @@ func (r *run) step(s *step) (stale bool, err error) {
 	case n.Op != nil:
 		err = r.apply(n.Op.Forward, n.In, n.Out)
 	default:
-		stale, err = r.hook(n)
+		stale, err = r.hook(n, s.called)
 	}
 	if err != nil {
 		return false, err
@@ -176,13 +196,13 @@ func (r *run) apply(forward func(backend.Backend, []*tensor.Tensor) ([]*tensor.T
 }
 
 // hook passes a value over a hook point: its hooks are called, then it is kept if that was asked for.
-func (r *run) hook(n *Node) (stale bool, err error) {
+func (r *run) hook(n *Node, called bool) (stale bool, err error) {
 	out := n.Out[0]
 	r.cells.share(out, n.In[0])
 	if !r.inRange(n.Point) {
 		return false, nil
 	}
-	if r.q.Hooks != nil && r.q.Hooks.Watched(n.Point, hook.Forward) {
+	if called {
 		p, err := r.q.Hooks.Point(n.Point)
 		if err != nil {
 			return false, err
@@ -191,7 +211,11 @@ func (r *run) hook(n *Node) (stale bool, err error) {
 		if err := r.q.Hooks.Fire(p, hook.Forward, e, r.q.Foreign); err != nil {
 			return false, err
 		}
-		stale = r.q.Hooks.Generation() != r.generation
+		if stale = r.q.Hooks.Generation() != r.generation; stale {
+			if err := r.renew(); err != nil {
+				return false, err
+			}
+		}
 		r.polled = time.Now()
 	}
 	if r.q.Keep != nil && r.q.Keep(n.Point) {
@@ -201,19 +225,16 @@ func (r *run) hook(n *Node) (stale bool, err error) {
 		}
 		r.answer.Kept = append(r.answer.Kept, Kept{n.Point, t})
 	}
-	return stale, nil
+	return stale || r.canMove(n.Point), nil
 }
 
 func (r *run) poll(ctx context.Context) error {
-	if time.Since(r.polled) < pollEvery {
-		return nil
-	}
-	r.polled = time.Now()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if r.q.Poll != nil {
-		return r.q.Poll()
+	if r.q.Poll == nil || time.Since(r.polled) < pollEvery {
+		return nil
 	}
-	return nil
+	r.polled = time.Now()
+	return r.q.Poll()
 }

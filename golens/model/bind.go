@@ -9,6 +9,9 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
+// invFreq names the rotary frequencies among the operands; they come from the configuration, not the checkpoint.
+const invFreq = "rotary_emb.inv_freq"
+
 // bind makes the views. Nothing is copied: whoever writes to one view writes to all.
 func (m *Model) bind() error {
 	m.byName = map[string]int{}
@@ -33,6 +36,13 @@ func (m *Model) bind() error {
 			return fmt.Errorf("model: %s: %w", name, err)
 		}
 		m.linear[name] = &op.Param{Name: name, Value: t}
+	}
+	if p := m.Spec.Position; p.Kind == arch.Rotary {
+		t, err := tensor.FromFloat32s(p.InvFreq, len(p.InvFreq))
+		if err != nil {
+			return err
+		}
+		m.linear[invFreq] = &op.Param{Name: invFreq, Value: t}
 	}
 	return nil
 }

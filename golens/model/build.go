@@ -7,7 +7,6 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // graphFlags are the configuration fields on which the graph depends.
@@ -86,12 +85,7 @@ func (b *builder) rotary(x graph.Value) {
 	first := b.g.Len()
 	b.stream("rotary_emb.hook_in", x)
 	p := b.m.Spec.Position
-	freq, err := tensor.FromFloat32s(p.InvFreq, len(p.InvFreq))
-	if err != nil {
-		b.err = err
-		return
-	}
-	table := &op.RopeTable{InvFreq: &op.Param{Name: "inv_freq", Value: freq}, Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
+	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
 	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
 	b.cos = b.hook("rotary_emb.hook_cos", cs[0])
 	b.sin = b.hook("rotary_emb.hook_sin", cs[1])

@@ -65,9 +65,12 @@ func (b *builder) queriesKeysValues(layer int, name string, x, resid graph.Value
 	heads, kv := spec.NHeads, spec.NKVHeads
 	switch cfg := spec.Config; {
 	case cfg.UseSplitQKVInput:
-		q = b.headLinear(name+".q", b.fork(layer, name+".hook_q_input", resid, heads), heads)
-		k = b.headLinear(name+".k", b.fork(layer, name+".hook_k_input", resid, kv), kv)
-		v = b.headLinear(name+".v", b.fork(layer, name+".hook_v_input", resid, kv), kv)
+		qIn := b.fork(layer, name+".hook_q_input", resid, heads)
+		kIn := b.fork(layer, name+".hook_k_input", resid, kv)
+		vIn := b.fork(layer, name+".hook_v_input", resid, kv)
+		q = b.headLinear(name+".q", qIn, heads)
+		k = b.headLinear(name+".k", kIn, kv)
+		v = b.headLinear(name+".v", vIn, kv)
 	case cfg.UseAttnIn:
 		in := b.fork(layer, name+".hook_attn_in", resid, heads)
 		few := in

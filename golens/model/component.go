@@ -4,7 +4,6 @@ package model
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
@@ -24,10 +23,11 @@ type Arguments struct {
 // Call runs one component ("ln_final", "blocks.3", "blocks.3.attn", "blocks.3.mlp.out") by itself. An attention
 // component returns its pattern as Extra, the rotary one the sines.
 func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, error) {
-	b, err := m.current()
+	b, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
+	defer m.end()
 	c, ok := b.components[name]
 	if !ok {
 		if _, exists := m.Spec.Tree.Component(name); exists {
@@ -35,12 +35,23 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 		}
 		return nil, fmt.Errorf("%w: no component %q", ErrInput, name)
 	}
+	if a.X == nil {
+		return nil, fmt.Errorf("%w: %s was called without an input", ErrInput, name)
+	}
 	x, err := m.componentInput(name, a.X)
 	if err != nil {
 		return nil, err
 	}
 	defer x.Release()
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, Active: []graph.Range{{First: c.first, Last: c.last}}, Plain: os.Getenv(EnvPlan) == "plain"}
+	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, Active: c.active()}
+	q.Renew = func() (*graph.Renewal, error) {
+		now := m.current()
+		c, ok := now.components[name]
+		if !ok { // the flag takes effect on the next call
+			return nil, nil
+		}
+		return &graph.Renewal{Graph: now.g, Want: c.out, Active: c.active()}, nil
+	}
 	m.watch(q, &a.Watch)
 	if (a.Cos == nil) != (a.Sin == nil) || (a.Cos != nil && b.cos == graph.None) {
 		return nil, fmt.Errorf("%w: cosines and sines go together, and only with rotary positions", ErrInput)
@@ -48,12 +59,10 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 	if a.Cos != nil {
 		q.Given[b.cos], q.Given[b.sin] = a.Cos, a.Sin
 	}
-	if c.in != b.positions && len(x.Shape()) >= 2 {
-		made, err := m.givePositions(b, q, &Input{Mask: a.Mask, Positions: a.Positions}, nil, x.Dim(0), x.Dim(1))
-		defer release(made)
-		if err != nil {
-			return nil, err
-		}
+	made, err := m.giveBeside(b, q, x, a)
+	defer release(made)
+	if err != nil {
+		return nil, err
 	}
 	answer, err := b.g.Run(ctx, m.backend, q)
 	if err != nil {
@@ -64,6 +73,24 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 		r.Extra = append(r.Extra, answer.Values[v])
 	}
 	return r, m.componentOutput(name, r)
+}
+
+// giveBeside hands over what a component reads beside its input. It returns what it made, for the caller to release.
+func (m *Model) giveBeside(b *built, q *graph.Question, x *tensor.Tensor, a *Arguments) ([]*tensor.Tensor, error) {
+	_, positions := q.Given[b.positions]
+	switch {
+	case len(x.Shape()) < 2:
+		return nil, nil
+	case !positions:
+		return m.givePositions(b, q, &Input{Mask: a.Mask, Positions: a.Positions}, nil, x.Dim(0), x.Dim(1))
+	}
+	// The embedding of positions reads the tokens' only for the number of rows: one for each row of positions here.
+	like, err := tensor.New(tensor.Float32, x.Dim(0), x.Dim(1), m.Spec.DModel)
+	if err != nil {
+		return nil, err
+	}
+	q.Given[b.embedded] = like
+	return []*tensor.Tensor{like}, nil
 }
 
 // componentInput gives a projection of heads its input by head: upstream's modules take and give it flat.

@@ -55,10 +55,11 @@ type ViewDescription struct {
 
 // Describe gives the structure as it is under the flags that are set now.
 func (m *Model) Describe() (*Description, error) {
-	b, err := m.current()
+	b, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
+	defer m.end()
 	tree := &m.Spec.Tree
 	d := &Description{Family: m.Spec.Family, Config: m.Config(), Aliases: m.Hooks.Aliases(), StateDict: tree.StateDict}
 	owners := m.owners()

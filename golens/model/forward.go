@@ -51,6 +51,7 @@ type Input struct {
 type Watch struct {
 	Keep    func(point int) bool // edges to keep
 	Silent  bool                 // no hooks are called
+	Plain   bool                 // as with EnvPlan set to "plain"
 	Foreign hook.Caller
 	Poll    func() error
 }
@@ -75,15 +76,24 @@ func (r *Result) Release() {
 
 // Forward runs the model, or the layers Start to Stop of it.
 func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
-	b, err := m.current()
+	b, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{}, Plain: os.Getenv(EnvPlan) == "plain"}
+	defer m.end()
+	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{}}
 	m.watch(q, &in.Watch)
 	shape, err := m.giveStream(b, q, in)
 	if err != nil {
 		return nil, err
+	}
+	if q.Want, q.Active, err = b.bounds(in); err != nil {
+		return nil, err
+	}
+	q.Renew = func() (*graph.Renewal, error) {
+		now := m.current()
+		want, active, err := now.bounds(in)
+		return &graph.Renewal{Graph: now.g, Want: want, Active: active}, err
 	}
 	derived := in.Mask
 	if in.Tokens == nil {
@@ -94,18 +104,15 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := m.wanted(b, q, in)
-	if err != nil {
-		return nil, err
-	}
-	if want != graph.None {
-		q.Want = []graph.Value{want}
-	}
 	answer, err := b.g.Run(ctx, m.backend, q)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Output: answer.Values[want], Kept: answer.Kept}, nil
+	r := &Result{Kept: answer.Kept}
+	if len(q.Want) > 0 {
+		r.Output = answer.Values[q.Want[0]]
+	}
+	return r, nil
 }
 
 func release(tensors []*tensor.Tensor) {
@@ -116,6 +123,7 @@ func release(tensors []*tensor.Tensor) {
 
 func (m *Model) watch(q *graph.Question, w *Watch) {
 	q.Keep, q.Foreign, q.Poll = w.Keep, w.Foreign, w.Poll
+	q.Plain = w.Plain || os.Getenv(EnvPlan) == "plain"
 	if !w.Silent {
 		q.Hooks = m.Hooks
 	}
@@ -153,10 +161,8 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 		return nil, err
 	}
 	q.Given[b.blockIn[in.Start]] = in.Resid
-	q.Active = []graph.Range{{First: b.blockStart[in.Start], Last: b.g.Len()}}
 	if rotary, ok := b.components["rotary_emb"]; ok { // upstream passes the stream through it for its dtype
 		q.Given[rotary.in] = in.Resid
-		q.Active = append(q.Active, graph.Range{First: rotary.first, Last: rotary.last})
 	}
 	return m.checkLength(in.Resid.Shape())
 }
@@ -168,7 +174,7 @@ func (m *Model) checkStream(t *tensor.Tensor) error {
 	return nil
 }
 
-// checkLength refuses sequences that are empty or, with a table of positions, longer than it.
+// checkLength refuses empty sequences.
 func (m *Model) checkLength(shape []int) ([]int, error) {
 	if shape[0] == 0 || shape[1] == 0 {
 		return nil, fmt.Errorf("%w: shape %v, expected at least one sequence of at least one position", ErrInput, shape)
@@ -206,8 +212,8 @@ func (m *Model) givePositions(b *built, q *graph.Question, in *Input, derived *t
 
 // keyMask is the mask as attention reads it, or nil when it masks nothing.
 func keyMask(mask *tensor.Tensor, batch, pos int) (*tensor.Tensor, error) {
-	if mask.DType() != tensor.Int64 || len(mask.Shape()) != 2 || mask.Dim(0) != batch || mask.Dim(1) != pos {
-		return nil, fmt.Errorf("%w: the attention mask is %s %v, expected int64 [%d, %d]", ErrInput, mask.DType(), mask.Shape(), batch, pos)
+	if mask.DType() != tensor.Int64 || len(mask.Shape()) != 2 || mask.Dim(0) != batch || mask.Dim(1) != pos || !mask.Contiguous() {
+		return nil, fmt.Errorf("%w: the attention mask is %s %v with strides %v, expected contiguous int64 [%d, %d]", ErrInput, mask.DType(), mask.Shape(), mask.Strides(), batch, pos)
 	}
 	keys, err := tensor.New(tensor.Uint8, batch, pos)
 	if err != nil {
@@ -251,15 +257,14 @@ func derivePositions(mask *tensor.Tensor, pos int) (*tensor.Tensor, error) {
 	return t, nil
 }
 
-// count numbers the real tokens of a row; masked ones are 0.
+// count numbers the real tokens of a row; a masked one repeats the position in front of it, 0 at the start.
 func count(out, mask []int64) {
 	n := int64(0)
 	for i := range out {
-		out[i] = 0
 		if mask == nil || mask[i] != 0 {
-			out[i] = n
 			n++
 		}
+		out[i] = max(n-1, 0)
 	}
 }
 
@@ -285,33 +290,36 @@ func rowShifted(row []int64) bool {
 	return false
 }
 
-// wanted is the value that the run returns, None for nothing, and bounds the hooks that may be called.
-func (m *Model) wanted(b *built, q *graph.Question, in *Input) (graph.Value, error) {
+// bounds is the value that a run returns, if any, and the nodes it is about. The input's Start is valid.
+func (b *built) bounds(in *Input) (want []graph.Value, active []graph.Range, err error) {
 	layers := len(b.blockStart)
-	if in.Stop != NoLayer {
-		stop := in.Stop
-		if stop < 0 {
-			stop += layers
-		}
-		if stop < 0 || stop > layers {
-			return graph.None, fmt.Errorf("%w: stop layer %d, expected %d to %d", ErrInput, in.Stop, -layers, layers)
-		}
-		if stop < layers { // upstream runs a stop behind the last block to the logits
-			node := &b.g.Nodes[b.blockStart[stop]]
-			if q.Active == nil {
-				q.Active = []graph.Range{{First: 0}}
-			}
-			q.Active[0].Last = b.blockStart[stop] + 1
-			return node.Out[0], nil
+	whole := graph.Range{First: 0, Last: b.g.Len()}
+	if in.Start != NoLayer {
+		whole.First = b.blockStart[in.Start]
+		if rotary, ok := b.components["rotary_emb"]; ok {
+			active = append(active, graph.Range{First: rotary.first, Last: rotary.last})
 		}
 	}
-	switch in.Output {
-	case OutputNone:
-		return graph.None, nil
-	case OutputLogits, OutputStream:
-		return b.logits, nil
+	stop := in.Stop
+	switch {
+	case stop == NoLayer:
+		stop = layers
+	case stop < 0:
+		stop += layers
 	}
-	return graph.None, fmt.Errorf("%w: output %q", ErrInput, in.Output)
+	if stop < 0 || stop > layers || (in.Start != NoLayer && stop < in.Start) {
+		return nil, nil, fmt.Errorf("%w: stop layer %d, expected %d to %d and none before the start layer", ErrInput, in.Stop, -layers, layers)
+	}
+	switch {
+	case stop < layers: // upstream runs a stop behind the last block to the logits
+		whole.Last = b.blockStart[stop] + 1
+		want = b.g.Nodes[b.blockStart[stop]].Out
+	case in.Output == OutputLogits, in.Output == OutputStream:
+		want = []graph.Value{b.logits}
+	case in.Output != OutputNone:
+		return nil, nil, fmt.Errorf("%w: output %q", ErrInput, in.Output)
+	}
+	return want, append(active, whole), nil
 }
 
 // Loss is the next-token loss of logits; see op.CrossEntropy.

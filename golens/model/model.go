@@ -36,6 +36,7 @@ type Model struct {
 
 	mu     sync.RWMutex
 	built  *built
+	runs   int // in progress: they read the weights
 	closed bool
 }
 
@@ -56,10 +57,15 @@ func (m *Model) Config() *config.Config {
 // Tokenizer is what was found beside the weights, or nil.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
 
-// Params lists the parameters, component by component.
-func (m *Model) Params() []Param { return m.params }
+// Params lists the parameters, component by component; none after Close.
+func (m *Model) Params() []Param {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.params
+}
 
-// Param is a parameter's live memory: writing to it changes what the model computes from the next run on.
+// Param is a parameter's live memory: writing to it changes what the model computes from the next run on. It
+// belongs to the model: a View or an Export of it outlives Close.
 func (m *Model) Param(index int) (*tensor.Tensor, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -76,6 +82,9 @@ func (m *Model) Param(index int) (*tensor.Tensor, error) {
 func (m *Model) Set(field string, value any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
 	changed := m.Spec.Config.Clone()
 	if err := changed.Set(field, value); err != nil {
 		return err
@@ -97,7 +106,7 @@ func (m *Model) Set(field string, value any) error {
 	return nil
 }
 
-// Close drops the model's references to its weights. Tensors handed out before stay valid.
+// Close drops the model's references to its weights, once the runs in progress are over.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +114,9 @@ func (m *Model) Close() error {
 		return ErrClosed
 	}
 	m.closed = true
-	m.release()
+	if m.runs == 0 {
+		m.release()
+	}
 	return nil
 }
 
@@ -156,14 +167,32 @@ func (m *Model) register() error {
 	return nil
 }
 
-// graphAndPoints is the graph to run now; a later change of flags does not touch it.
-func (m *Model) current() (*built, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+// begin is the graph to run now, which a later change of flags does not touch; the weights stay until end.
+func (m *Model) begin() (*built, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.closed {
 		return nil, ErrClosed
 	}
+	m.runs++
 	return m.built, nil
+}
+
+// end says that what begin began is over.
+func (m *Model) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.runs--
+	if m.closed && m.runs == 0 {
+		m.release()
+	}
+}
+
+// current is the graph under the flags as they are now, for a run in progress.
+func (m *Model) current() *built {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.built
 }
 
 // built is a graph with the places in it that questions name.
@@ -183,3 +212,5 @@ type component struct {
 	in          graph.Value
 	out         []graph.Value
 }
+
+func (c *component) active() []graph.Range { return []graph.Range{{First: c.first, Last: c.last}} }

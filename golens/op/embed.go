@@ -17,14 +17,19 @@ func (*Embed) Name() string { return "embed" }
 // Forward implements Op.
 func (o *Embed) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	ids := in[0]
-	if ids.DType() != tensor.Int64 || len(ids.Shape()) != 2 {
-		return nil, shapeError(o, in, "int64 ids [batch, pos]")
+	if !isIDs(ids) {
+		return nil, shapeError(o, in, "contiguous int64 ids [batch, pos]")
 	}
 	if err := checkIDs(o, o.Table, ids); err != nil {
 		return nil, err
 	}
 	shape := []int{ids.Dim(0), ids.Dim(1), o.Table.Value.Dim(1)}
 	return produce(b, shape, func(out *tensor.Tensor) error { return b.Launch("gather", o.Table.Value, ids, out) })
+}
+
+// isIDs: the values of a tensor of another dtype, or with gaps, are not where Int64s reads them.
+func isIDs(t *tensor.Tensor) bool {
+	return t.DType() == tensor.Int64 && len(t.Shape()) == 2 && t.Contiguous()
 }
 
 func checkIDs(o Op, table *Param, ids *tensor.Tensor) error {

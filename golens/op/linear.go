@@ -2,6 +2,8 @@
 package op
 
 import (
+	"slices"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -22,6 +24,9 @@ func (o *Linear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 	x, w := in[0], o.W.Value
 	k, n := w.Dim(0), w.Dim(1)
 	shape := x.Shape()
+	if len(shape) == 0 {
+		return nil, shapeError(o, in, "%d features (%s is [%d, %d])", k, o.W.Name, k, n)
+	}
 	width, lead := x.Dim(-1), shape[:len(shape)-1]
 	if len(shape) == 4 {
 		width, lead = shape[2]*shape[3], shape[:2]
@@ -37,6 +42,9 @@ func (o *Linear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 	}
 	g := backend.Gemm{A: backend.Rows(x, k), B: backend.MatrixOf(w), Bias: backend.Vector(tensorOf(o.B))}
 	if len(in) > 1 {
+		if !slices.Equal(in[1].Shape(), out) {
+			return nil, shapeError(o, in, "a stream of shape %v to add to", out)
+		}
 		g.Residual = backend.Rows(in[1], n)
 	}
 	return produce(b, out, func(y *tensor.Tensor) error {

@@ -15,8 +15,12 @@ func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perTok
 	if len(logits.Shape()) != 3 || len(tokens.Shape()) != 2 || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
 		return nil, fmt.Errorf("loss: %w: given logits %v and tokens %v, expected [batch, pos, vocab] and [batch, pos]", ErrShape, logits.Shape(), tokens.Shape())
 	}
-	if mask != nil && !sameShape(mask, tokens) {
-		return nil, fmt.Errorf("loss: %w: given a mask %v, expected %v", ErrShape, mask.Shape(), tokens.Shape())
+	if logits.DType() != tensor.Float32 || logits.Strides()[2] != 1 || !isIDs(tokens) {
+		return nil, fmt.Errorf("loss: %w: given %s logits with strides %v and %s tokens with strides %v, expected float32 with a dense last axis and contiguous int64",
+			ErrShape, logits.DType(), logits.Strides(), tokens.DType(), tokens.Strides())
+	}
+	if mask != nil && (!sameShape(mask, tokens) || !isIDs(mask)) {
+		return nil, fmt.Errorf("loss: %w: given a mask %s %v, expected contiguous int64 %v", ErrShape, mask.DType(), mask.Shape(), tokens.Shape())
 	}
 	batch, pairs, vocab := tokens.Dim(0), max(tokens.Dim(1)-1, 0), logits.Dim(2)
 	targets, err := tensor.New(tensor.Int64, batch, pairs)
@@ -24,9 +28,10 @@ func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perTok
 		return nil, err
 	}
 	defer targets.Release()
-	ids := tokens.Int64s()
 	for i := range batch {
-		copy(targets.Int64s()[i*pairs:(i+1)*pairs], ids[i*(pairs+1)+1:])
+		if pairs > 0 {
+			copy(targets.Int64s()[i*pairs:(i+1)*pairs], tokens.Int64s()[i*(pairs+1)+1:])
+		}
 	}
 	for _, id := range targets.Int64s() {
 		if id < 0 || id >= int64(vocab) {

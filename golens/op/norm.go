@@ -5,6 +5,8 @@
 package op
 
 import (
+	"slices"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -49,6 +51,9 @@ func (o *NormScale) Name() string { return string(o.Kind) + "_scale" }
 
 // Forward implements Op.
 func (o *NormScale) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	if len(in[0].Shape()) == 0 {
+		return nil, shapeError(o, in, "at least one dimension")
+	}
 	return produce(b, withLast(in[0].Shape(), 1), func(out *tensor.Tensor) error { return b.Launch(o.Name(), in[0], out, o.Eps) })
 }
 
@@ -61,7 +66,7 @@ func (o *Normalize) Name() string { return string(o.Kind) + "_normalize" }
 // Forward implements Op.
 func (o *Normalize) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	x, scale := in[0], in[1]
-	if scale.Dim(-1) != 1 || scale.Len()*x.Dim(-1) != x.Len() {
+	if len(x.Shape()) == 0 || !slices.Equal(scale.Shape(), withLast(x.Shape(), 1)) {
 		return nil, shapeError(o, in, "x [batch, pos, d_model] and scale [batch, pos, 1]")
 	}
 	return produce(b, x.Shape(), func(out *tensor.Tensor) error { return b.Launch(o.Name(), x, scale, out) })
@@ -84,7 +89,7 @@ func (o *Affine) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 }
 
 func checkLast(o Op, in []*tensor.Tensor, w *Param) error {
-	if n := w.Value.Len(); in[0].Dim(-1) != n {
+	if n := w.Value.Len(); len(in[0].Shape()) == 0 || in[0].Dim(-1) != n {
 		return shapeError(o, in, "a last dimension of %d (%s)", n, w.Name)
 	}
 	return nil

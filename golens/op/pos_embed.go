@@ -16,8 +16,8 @@ func (*PosEmbed) Name() string { return "pos_embed" }
 // Forward implements Op.
 func (o *PosEmbed) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	positions, like := in[0], in[1]
-	if positions.DType() != tensor.Int64 || len(positions.Shape()) != 2 || len(like.Shape()) != 3 {
-		return nil, shapeError(o, in, "int64 positions [1 or batch, pos] and an embedding [batch, pos, d_model]")
+	if !isIDs(positions) || len(like.Shape()) != 3 {
+		return nil, shapeError(o, in, "contiguous int64 positions [1 or batch, pos] and an embedding [batch, pos, d_model]")
 	}
 	if n := positions.Dim(0); n != 1 && n != like.Dim(0) {
 		return nil, shapeError(o, in, "one row of positions or one for each of %d batch rows", like.Dim(0))

@@ -21,8 +21,8 @@ func (*RopeTable) Name() string { return "rope_table" }
 // Forward implements Op.
 func (o *RopeTable) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	positions := in[0]
-	if positions.DType() != tensor.Int64 || len(positions.Shape()) != 2 {
-		return nil, shapeError(o, in, "int64 positions [1 or batch, pos]")
+	if !isIDs(positions) {
+		return nil, shapeError(o, in, "contiguous int64 positions [1 or batch, pos]")
 	}
 	shape := []int{positions.Dim(0), positions.Dim(1), 2 * o.InvFreq.Value.Len()}
 	cos, err := b.Alloc(tensor.Float32, shape...)

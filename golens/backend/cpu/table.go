@@ -66,6 +66,13 @@ func rowsOf(t *tensor.Tensor) int {
 func norm(a arguments, rms bool) error {
 	x := a.tensor(0)
 	n := kernels.Norm{Rows: rowsOf(x), N: x.Dim(-1), RMS: rms, Eps: a.float(4), X: x.Pointer(), LDX: x.Dim(-1), W: a.pointer(1), B: a.pointer(2), Y: a.pointer(3)}
+	if rms && n.B != nil { // the kernel of the whole has no bias: its steps do it in place
+		n.Y, n.Normalized = nil, n.Y
+		n.Run()
+		n.Y = n.Normalized
+		n.RunAffine()
+		return nil
+	}
 	n.Run()
 	return nil
 }

@@ -1,0 +1,150 @@
+// Tests of the operations: what they refuse, what they compute (against plain float64 loops written here), and
+// that the ones which stand for several others give their bits. This file has the helpers.
+package op_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// bench makes tensors for one test and checks at its end that every other one was released.
+type bench struct {
+	t    *testing.T
+	rand *rand.Rand
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	before := tensor.Count().Storages
+	t.Cleanup(func() {
+		if after := tensor.Count().Storages; after != before && !t.Failed() {
+			t.Errorf("%d storages are left behind", after-before)
+		}
+	})
+	return &bench{t, rand.New(rand.NewPCG(1, 2))}
+}
+
+func (b *bench) own(t *tensor.Tensor, err error) *tensor.Tensor {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(t.Release)
+	return t
+}
+
+// normal is a tensor of that shape with values around 0.
+func (b *bench) normal(shape ...int) *tensor.Tensor {
+	b.t.Helper()
+	t := b.own(tensor.New(tensor.Float32, shape...))
+	for i := range t.Float32s() {
+		t.Float32s()[i] = float32(b.rand.NormFloat64())
+	}
+	return t
+}
+
+func (b *bench) ids(values []int64, shape ...int) *tensor.Tensor {
+	b.t.Helper()
+	return b.own(tensor.FromInt64s(values, shape...))
+}
+
+func (b *bench) bytes(values []byte, shape ...int) *tensor.Tensor {
+	b.t.Helper()
+	t := b.own(tensor.New(tensor.Uint8, shape...))
+	copy(t.Storage().Bytes(), values)
+	return t
+}
+
+func (b *bench) param(name string, shape ...int) *op.Param {
+	b.t.Helper()
+	return &op.Param{Name: name, Value: b.normal(shape...)}
+}
+
+// transposed is a parameter of that shape stored the other way round, as Hugging Face's Linear is.
+func (b *bench) transposed(name string, rows, cols int) *op.Param {
+	b.t.Helper()
+	stored := b.normal(cols, rows)
+	return &op.Param{Name: name, Value: b.own(stored.View([]int{rows, cols}, []int{1, rows}, 0))}
+}
+
+func (b *bench) runAll(o op.Op, in ...*tensor.Tensor) []*tensor.Tensor {
+	b.t.Helper()
+	out, err := o.Forward(cpu.CPU{}, in)
+	if err != nil {
+		b.t.Fatalf("%s: %v", o.Name(), err)
+	}
+	for _, t := range out {
+		b.t.Cleanup(t.Release)
+	}
+	return out
+}
+
+func (b *bench) run(o op.Op, in ...*tensor.Tensor) *tensor.Tensor {
+	b.t.Helper()
+	out := b.runAll(o, in...)
+	if len(out) != 1 {
+		b.t.Fatalf("%s gave %d values", o.Name(), len(out))
+	}
+	return out[0]
+}
+
+func (b *bench) sameBits(what string, got, want *tensor.Tensor) {
+	b.t.Helper()
+	if !slices.Equal(got.Shape(), want.Shape()) {
+		b.t.Fatalf("%s: shape %v, want %v", what, got.Shape(), want.Shape())
+	}
+	for i, w := range want.Float32s() {
+		if g := got.Float32s()[i]; math.Float32bits(g) != math.Float32bits(w) {
+			b.t.Fatalf("%s: value %d is %g, want %g, bit for bit", what, i, g, w)
+		}
+	}
+}
+
+// near compares with the reference: want is called for each element with its index along each dimension.
+func (b *bench) near(got *tensor.Tensor, shape []int, tolerance float64, want func(at []int) float64) {
+	b.t.Helper()
+	if !slices.Equal(got.Shape(), shape) {
+		b.t.Fatalf("shape %v, want %v", got.Shape(), shape)
+	}
+	values := got.Float32s()
+	at := make([]int, len(shape))
+	for i, g := range values {
+		rest := i
+		for d := len(shape) - 1; d >= 0; d-- {
+			at[d] = rest % shape[d]
+			rest /= shape[d]
+		}
+		w := want(at)
+		if !(math.Abs(float64(g)-w) <= tolerance*math.Max(1, math.Abs(w))) {
+			b.t.Fatalf("value at %v is %g, want %g", at, g, w)
+		}
+	}
+}
+
+// at reads one element of a tensor, strided or not.
+func at(t *tensor.Tensor, index ...int) float64 {
+	offset := 0
+	for d, i := range index {
+		offset += i * t.Strides()[d]
+	}
+	one, err := t.View([]int{1}, nil, offset)
+	if err != nil {
+		return math.NaN()
+	}
+	defer one.Release()
+	return float64(one.Float32s()[0])
+}
+
+func dot(n int, a, b func(i int) float64) float64 {
+	sum := 0.0
+	for i := range n {
+		sum += a(i) * b(i)
+	}
+	return sum
+}
