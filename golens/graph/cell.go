@@ -89,8 +89,8 @@ func (e *editable) Exclusive() (*tensor.Tensor, error) {
 	return own, nil
 }
 
-// Replace implements hook.Edge: what broadcasts to the value's shape is broadcast, another batch or position size
-// passes at edges that allow it.
+// Replace implements hook.Edge: what broadcasts to the value's shape is broadcast; at edges that allow another batch
+// or position size, what has its rank and width passes as it is.
 func (e *editable) Replace(t *tensor.Tensor) error {
 	old := e.cells.of[e.out].t
 	fitted, err := fit(e.cells.backend, t, old, e.resize)
@@ -109,7 +109,7 @@ func fit(b backend.Backend, t, old *tensor.Tensor, resize bool) (*tensor.Tensor,
 	}
 	want := old.Shape()
 	strides, ok := broadcast(t, want)
-	if !ok && resize && len(t.Shape()) == len(want) && t.Dim(-1) == want[len(want)-1] {
+	if resize && len(t.Shape()) == len(want) && len(want) > 0 && t.Dim(-1) == want[len(want)-1] {
 		want, strides, ok = t.Shape(), t.Strides(), true
 	}
 	if !ok {

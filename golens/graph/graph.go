@@ -32,7 +32,7 @@ type Fusion struct {
 // Edge is what the executor must know of a hook point beyond its node.
 type Edge struct {
 	Node   int  // index in Nodes
-	Resize bool // a hook may change batch and position sizes here, as at residual and embedding edges
+	Resize bool // a hook may change batch and position sizes here: a returned tensor passes on with its own
 }
 
 // Graph is built once for a model and its flags, and only read afterwards. Nodes are in execution order.

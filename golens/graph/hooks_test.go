@@ -93,10 +93,11 @@ func TestReturnedShapes(t *testing.T) {
 		name  string
 		point string
 		f     hook.Func
-		want  []float32 // at sum: v + 2v + 1, of the value behind "in"; nil: an error
+		want  []float32 // at sum: v + 2v + 1 of the value behind "in", or 9 + what stands behind "out"; nil: an error
 	}{
 		{"the same", "in", give([]float32{1, 2, 3, 4, 5, 6}, 3, 2), []float32{4, 7, 10, 13, 16, 19}},
-		{"one row for all", "in", give([]float32{1, 2}, 1, 2), []float32{4, 7, 4, 7, 4, 7}},
+		{"one row where sizes may change", "in", give([]float32{1, 2}, 1, 2), []float32{4, 7}},
+		{"one row for all", "out", give([]float32{1, 2}, 1, 2), []float32{10, 11, 10, 11, 10, 11}},
 		{"one column for all", "in", give([]float32{1, 2, 3}, 3, 1), []float32{4, 4, 7, 7, 10, 10}},
 		{"fewer dimensions", "in", give([]float32{1, 2}, 2), []float32{4, 7, 4, 7, 4, 7}},
 		{"a number", "in", give([]float32{2}), []float32{7, 7, 7, 7, 7, 7}},

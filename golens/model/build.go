@@ -33,9 +33,9 @@ func build(m *Model) (*built, error) {
 	x = b.norm("ln_final", x)
 	first := b.g.Len()
 	in := x
-	x = b.hook("unembed.hook_in", x)
+	x = b.stream("unembed.hook_in", x)
 	x = b.g.Apply("unembed", &op.Linear{W: b.m.param("unembed.weight"), B: b.m.param("unembed.bias")}, x)
-	b.logits = b.hook("unembed.hook_out", x)
+	b.logits = b.stream("unembed.hook_out", x)
 	b.component("unembed", first, in, b.logits)
 	return b.built, b.err
 }
@@ -43,7 +43,7 @@ func build(m *Model) (*built, error) {
 // hook puts the hook point of that name on v.
 func (b *builder) hook(name string, v graph.Value) graph.Value { return b.hookSized(name, v, false) }
 
-// stream is hook for edges of the residual stream, where a hook may change batch and position sizes.
+// stream is hook for edges where all that goes on passes, so that a hook may change batch and position sizes.
 func (b *builder) stream(name string, v graph.Value) graph.Value { return b.hookSized(name, v, true) }
 
 func (b *builder) hookSized(name string, v graph.Value, resize bool) graph.Value {
@@ -71,7 +71,7 @@ func (b *builder) embedding() graph.Value {
 	if b.m.Spec.Position.Kind == arch.Learned {
 		at := b.hook("pos_embed.hook_in", b.positions)
 		p := b.g.Apply("pos_embed", &op.PosEmbed{Table: b.m.param("pos_embed.weight")}, at, x)
-		p = b.stream("pos_embed.hook_out", p)
+		p = b.hook("pos_embed.hook_out", p)
 		b.component("pos_embed", first, b.positions, p)
 		return b.g.Apply("embed+pos", &op.Add{}, x, p)
 	}
@@ -83,7 +83,7 @@ func (b *builder) embedding() graph.Value {
 // returned by a hook on hook_in changes nothing, an edit in place changes the stream itself.
 func (b *builder) rotary(x graph.Value) {
 	first := b.g.Len()
-	b.stream("rotary_emb.hook_in", x)
+	b.hook("rotary_emb.hook_in", x)
 	p := b.m.Spec.Position
 	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
 	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
@@ -102,7 +102,7 @@ func (b *builder) block(layer int, in graph.Value) graph.Value {
 	mid := b.addTo(name+".resid_mid", resid, written)
 	x := mid
 	if b.m.Spec.Config.UseHookMLPIn {
-		x = b.stream(name+".hook_mlp_in", x)
+		x = b.hook(name+".hook_mlp_in", x)
 	}
 	normed = b.norm(name+".ln2", x)
 	written = b.mlp(name+".mlp", normed)
@@ -136,7 +136,7 @@ func (b *builder) norm(name string, in graph.Value) graph.Value {
 	}
 	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), float32(spec.Eps)
 	first := b.g.Len()
-	x := b.stream(name+".hook_in", in)
+	x := b.hookSized(name+".hook_in", in, name == "ln_final")
 	steps := b.g.Len()
 	scale := b.hook(name+".hook_scale", b.g.Apply(name+".scale", &op.NormScale{Kind: kind, Eps: eps}, x))
 	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind}, x, scale)

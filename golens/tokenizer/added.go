@@ -38,7 +38,7 @@ func newAddedTokens() *addedTokens {
 // add puts tokens in. Ids are not taken from the tokens: one that the vocabulary knows has its id
 // there, any other gets the next free one, which is also what Hugging Face's tokenizers do.
 func (a *addedTokens) add(tokens []AddedToken, m model, n normalizer) error {
-	next := int32(len(m.vocabulary()))
+	next := int32(m.size())
 	for id := range a.byID {
 		next = max(next, id+1)
 	}

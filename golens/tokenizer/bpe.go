@@ -12,14 +12,9 @@ import (
 
 func init() { registerModel("BPE", newBPEFromJSON) }
 
-// maxTokenID bounds the tables that ids index; the largest vocabularies have some 2^18 tokens.
-const maxTokenID = 1 << 24
-
 // bpe is immutable but for its cache.
 type bpe struct {
-	vocab  map[string]int32
-	texts  []string // by id
-	known  []bool   // by id
+	vocabTable
 	merges map[uint64]merged
 
 	// alphabet is the id of each character up to the end of the byte-level alphabet, or -1.
@@ -118,7 +113,8 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 		ignoreMerges: cfg.ignore,
 	}
 	m.plain = m.prefix == "" && m.suffix == ""
-	if err := m.setVocab(cfg.vocab); err != nil {
+	var err error
+	if m.vocabTable, err = newVocabTable(cfg.vocab); err != nil {
 		return nil, err
 	}
 	if err := m.setMerges(cfg.merges); err != nil {
@@ -131,34 +127,6 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 		m.bytes[b] = m.idOr(fmt.Sprintf("<0x%02X>", b), -1)
 	}
 	return m, nil
-}
-
-func (m *bpe) idOr(s string, otherwise int32) int32 {
-	if id, ok := m.vocab[s]; ok {
-		return id
-	}
-	return otherwise
-}
-
-func (m *bpe) setVocab(vocab map[string]int32) error {
-	top := int32(-1)
-	for s, id := range vocab {
-		if id < 0 || id >= maxTokenID {
-			return fmt.Errorf("token %q has id %d: expected 0 to %d", s, id, maxTokenID-1)
-		}
-		top = max(top, id)
-	}
-	m.vocab = vocab
-	m.texts = make([]string, top+1)
-	m.known = make([]bool, top+1)
-	for s, id := range vocab {
-		if m.known[id] && m.texts[id] < s {
-			continue // two tokens with one id: which of them decoding gives must not depend on map order
-		}
-		m.texts[id] = s
-		m.known[id] = true
-	}
-	return nil
 }
 
 func (m *bpe) setMerges(pairs mergeList) error {
@@ -179,20 +147,6 @@ func (m *bpe) setMerges(pairs mergeList) error {
 	}
 	return nil
 }
-
-func (m *bpe) tokenID(s string) (int32, bool) {
-	id, ok := m.vocab[s]
-	return id, ok
-}
-
-func (m *bpe) tokenText(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(m.texts) || !m.known[id] {
-		return "", false
-	}
-	return m.texts[id], true
-}
-
-func (m *bpe) vocabulary() map[string]int32 { return m.vocab }
 
 func (m *bpe) tokenize(word string, dst []token) ([]token, error) {
 	if word == "" {

@@ -135,17 +135,22 @@ func hasToken(tokens []AddedToken, s string) bool {
 	return false
 }
 
-// setTemplate replaces the post-processor by one that adds BOS and EOS where asked. A role that no
-// token has is left out.
+// setTemplate replaces the post-processor by one that adds BOS and EOS where asked, to both texts of a
+// pair. A role that no token has is left out.
 func (t *Tokenizer) setTemplate(addBOS, addEOS bool) {
-	around := func(wanted bool, s SpecialToken) template {
-		id, ok := t.TokenToID(s.Text)
-		if !wanted || s.Text == "" || !ok {
-			return nil
+	around := func(text int) []templatePart {
+		var parts []templatePart
+		add := func(wanted bool, s SpecialToken) {
+			if id, ok := t.TokenToID(s.Text); wanted && s.Text != "" && ok {
+				parts = append(parts, templatePart{text: noText, ids: []int{id}, names: []string{s.Text}, typeID: text})
+			}
 		}
-		return template{{ids: []int{id}, names: []string{s.Text}}}
+		add(addBOS, t.special.BOS)
+		parts = append(parts, templatePart{text: text, typeID: text})
+		add(addEOS, t.special.EOS)
+		return parts
 	}
-	t.post = append(append(around(addBOS, t.special.BOS), templatePart{text: true}), around(addEOS, t.special.EOS)...)
+	t.post = template{single: around(0), pair: append(around(0), around(1)...)}
 }
 
 // splitLines cuts a text file into lines, whichever line ends it has, without a last empty one.

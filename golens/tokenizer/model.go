@@ -19,6 +19,14 @@ type model interface {
 	tokenText(id int32) (string, bool)
 	// vocabulary is the model's own map; callers must not write to it.
 	vocabulary() map[string]int32
+	// size is the number of entries of the vocabulary, one that is there twice counted twice.
+	size() int
+}
+
+// surfaceTexter is implemented by models whose tokens may read differently than their vocabulary: an
+// unknown token stands for the text itself.
+type surfaceTexter interface {
+	surfaceText(tok token, word string) string
 }
 
 var models = map[string]func(json.RawMessage) (model, error){}

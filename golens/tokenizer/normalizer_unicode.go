@@ -1,4 +1,4 @@
-// The normalizers NFC and NFD (Unicode Standard Annex 15). x/text has the data; the algorithm is
+// The normalizers NFC, NFD, NFKC and NFKD (Unicode Standard Annex 15). x/text has the data; the algorithm is
 // written out here because the tokenizer needs to know which source characters each result stands
 // for, and must treat characters newer than Hugging Face's tables as that normalizer does.
 
@@ -16,9 +16,11 @@ import (
 func init() {
 	registerNormalizer("NFC", func(json.RawMessage) (normalizer, error) { return unicodeForm{compose: true}, nil })
 	registerNormalizer("NFD", func(json.RawMessage) (normalizer, error) { return unicodeForm{}, nil })
+	registerNormalizer("NFKC", func(json.RawMessage) (normalizer, error) { return unicodeForm{compose: true, compatible: true}, nil })
+	registerNormalizer("NFKD", func(json.RawMessage) (normalizer, error) { return unicodeForm{compatible: true}, nil })
 }
 
-type unicodeForm struct{ compose bool }
+type unicodeForm struct{ compose, compatible bool }
 
 // firstComposing is the first character that takes part in a composition as its second half.
 const firstComposing = 0x300
@@ -27,7 +29,7 @@ func (u unicodeForm) normalize(p piece) (piece, error) {
 	if u.isNormal(p.text) {
 		return p, nil
 	}
-	marks := decomposeAll(p.text)
+	marks := decomposeAll(p.text, u.compatible)
 	if u.compose {
 		marks = composeAll(marks)
 	}
@@ -41,8 +43,13 @@ func (u unicodeForm) normalize(p piece) (piece, error) {
 // isNormal says whether text is in the form already, so that every character stands for itself.
 func (u unicodeForm) isNormal(text string) bool {
 	form := norm.NFD
-	if u.compose {
+	switch {
+	case u.compose && u.compatible:
+		form = norm.NFKC
+	case u.compose:
 		form = norm.NFC
+	case u.compatible:
+		form = norm.NFKD
 	}
 	for _, r := range text {
 		if !normalizerKnows(r) {
@@ -58,8 +65,8 @@ type mark struct {
 	class uint8
 }
 
-// decomposeAll is the canonical decomposition in canonical order.
-func decomposeAll(text string) []mark {
+// decomposeAll is the canonical or the compatibility decomposition in canonical order.
+func decomposeAll(text string, compatible bool) []mark {
 	out := make([]mark, 0, len(text))
 	pending := 0 // where the run of combining marks that may still be reordered begins
 	order := func() {
@@ -78,7 +85,7 @@ func decomposeAll(text string) []mark {
 		}
 	}
 	for _, r := range text {
-		parts := decomposition(r)
+		parts := decomposition(r, compatible)
 		if parts == "" {
 			push(r, 0)
 			continue
@@ -93,9 +100,9 @@ func decomposeAll(text string) []mark {
 	return out
 }
 
-// decomposition is the full canonical decomposition of r, or "" when it has none.
-func decomposition(r rune) string {
-	if r < 0xC0 || !normalizerKnows(r) {
+// decomposition is the full decomposition of r, or "" when it has none.
+func decomposition(r rune, compatible bool) string {
+	if r < 0xA0 || !normalizerKnows(r) {
 		return ""
 	}
 	if isHangulSyllable(r) {
@@ -103,6 +110,9 @@ func decomposition(r rune) string {
 	}
 	var buf [utf8.UTFMax]byte
 	n := utf8.EncodeRune(buf[:], r)
+	if compatible {
+		return string(norm.NFKD.Properties(buf[:n]).Decomposition())
+	}
 	return string(norm.NFD.Properties(buf[:n]).Decomposition())
 }
 
@@ -167,7 +177,7 @@ var compositions = sync.OnceValue(func() map[[2]rune]rune {
 		if isHangulSyllable(r) {
 			continue
 		}
-		parts := decomposition(r)
+		parts := decomposition(r, false)
 		if parts == "" || norm.NFC.String(parts) != string(r) {
 			continue
 		}

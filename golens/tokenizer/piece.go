@@ -85,13 +85,20 @@ type change struct {
 }
 
 // rewrite replaces the whole text by the given characters and carries the alignment along.
-func (p piece) rewrite(changes []change) piece {
+func (p piece) rewrite(changes []change) piece { return p.rewriteAfter(0, changes) }
+
+// rewriteAfter is rewrite with the first dropped characters left out.
+func (p piece) rewriteAfter(dropped int, changes []change) piece {
 	text := make([]byte, 0, len(p.text)+8)
 	var align []span
 	if p.align != nil {
 		align = make([]span, 0, len(p.text)+8)
 	}
 	old := 0
+	for ; dropped > 0 && old < len(p.text); dropped-- {
+		_, size := utf8.DecodeRuneInString(p.text[old:])
+		old += size
+	}
 	for _, c := range changes {
 		at := old
 		if c.delta > 0 {
@@ -114,6 +121,52 @@ func (p piece) rewrite(changes []change) piece {
 		}
 	}
 	return piece{text: string(text), align: align, base: p.base, id: p.id}
+}
+
+// filter keeps the characters that keep says yes to.
+func (p piece) filter(keep func(rune) bool) piece {
+	drops := false
+	for _, r := range p.text {
+		if !keep(r) {
+			drops = true
+			break
+		}
+	}
+	if !drops {
+		return p
+	}
+	var changes []change
+	first := 0 // characters dropped before the first that stays
+	for _, r := range p.text {
+		switch {
+		case keep(r):
+			changes = append(changes, change{r, 0})
+		case len(changes) == 0:
+			first++
+		default:
+			changes[len(changes)-1].delta--
+		}
+	}
+	return p.rewriteAfter(first, changes)
+}
+
+// mapRunes puts one character in the place of each; f must keep those that it gives back valid.
+func (p piece) mapRunes(f func(rune) rune) piece {
+	same := true
+	for _, r := range p.text {
+		if f(r) != r {
+			same = false
+			break
+		}
+	}
+	if same {
+		return p
+	}
+	changes := make([]change, 0, len(p.text))
+	for _, r := range p.text {
+		changes = append(changes, change{f(r), 0})
+	}
+	return p.rewrite(changes)
 }
 
 // replace puts content in the place of every match; it stands for the last byte that it replaces.

@@ -5,21 +5,17 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"unicode"
 )
 
-// encoding is the tokens of a text. offsets (in characters) and texts have an entry for each id, or
-// are nil when nobody asked for offsets.
-type encoding struct {
-	ids     []int
-	offsets [][2]int
-	texts   []string
-}
-
-// postProcessor must be safe for concurrent use; it may change the encoding that it is given.
+// postProcessor must be safe for concurrent use; it may change the encodings that it is given.
 type postProcessor interface {
-	process(e *encoding, addSpecial bool)
+	// process takes one text or two and gives the parts of the result, which are joined in the end.
+	process(d detail, parts []Encoding, addSpecial bool) []Encoding
+	// added is how many tokens process adds to a text, or to a pair.
+	added(pair bool) int
 }
 
 var postProcessors = map[string]func(json.RawMessage) (postProcessor, error){}
@@ -34,7 +30,11 @@ func init() {
 		if err := json.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
-		return buildSequence(cfg.Processors, parsePostProcessor, func(parts []postProcessor) postProcessor { return postSequence(parts) })
+		parts, err := buildSequence(cfg.Processors, parsePostProcessor, func(parts []postProcessor) postProcessor { return postSequence(parts) })
+		if err == nil {
+			err = checkPostSequence(parts.(postSequence))
+		}
+		return parts, err
 	})
 	registerPostProcessor("ByteLevel", func(raw json.RawMessage) (postProcessor, error) {
 		cfg := struct {
@@ -54,26 +54,63 @@ func parsePostProcessor(raw json.RawMessage) (postProcessor, error) {
 
 type postSequence []postProcessor
 
-func (s postSequence) process(e *encoding, addSpecial bool) {
+func (s postSequence) process(d detail, parts []Encoding, addSpecial bool) []Encoding {
 	for _, p := range s {
-		p.process(e, addSpecial)
+		parts = p.process(d, parts, addSpecial)
 	}
+	return parts
+}
+
+func (s postSequence) added(pair bool) int {
+	n := 0
+	for _, p := range s {
+		n += p.added(pair)
+	}
+	return n
+}
+
+// checkPostSequence refuses what would have to take the parts that another made of the texts for
+// texts: only ByteLevel can.
+func checkPostSequence(parts []postProcessor) error {
+	for i, p := range parts {
+		if _, ok := p.(byteLevelPost); !ok && i > 0 {
+			for _, before := range parts[:i] {
+				if _, ok := before.(byteLevelPost); !ok {
+					return fmt.Errorf("two post-processors that add tokens: %w", ErrUnsupported)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // byteLevelPost takes white space at the ends of tokens out of their offsets.
 type byteLevelPost struct{ trim, prefixSpace bool }
 
-func (b byteLevelPost) process(e *encoding, _ bool) {
-	if !b.trim {
-		return
+func (b byteLevelPost) process(_ detail, parts []Encoding, _ bool) []Encoding {
+	if b.trim {
+		trimAll(parts, b.prefixSpace)
 	}
-	for i := range e.offsets {
-		o := &e.offsets[i]
-		leading := countSpace(e.texts[i], strings.TrimLeftFunc)
-		trailing := countSpace(e.texts[i], strings.TrimRightFunc)
+	return parts
+}
+
+func (byteLevelPost) added(bool) int { return 0 }
+
+func trimAll(parts []Encoding, prefixSpace bool) {
+	for i := range parts {
+		trimOffsets(&parts[i], prefixSpace)
+		trimAll(parts[i].Overflowing, prefixSpace)
+	}
+}
+
+func trimOffsets(e *Encoding, prefixSpace bool) {
+	for i := range e.Offsets {
+		o := &e.Offsets[i]
+		leading := countSpace(e.Tokens[i], strings.TrimLeftFunc)
+		trailing := countSpace(e.Tokens[i], strings.TrimRightFunc)
 		if leading > 0 {
 			// One space at the very start may be the one that add_prefix_space put there.
-			if (i == 0 || o[0] == 0) && b.prefixSpace && leading == 1 {
+			if (i == 0 || o[0] == 0) && prefixSpace && leading == 1 {
 				leading = 0
 			}
 			o[0] = min(o[0]+leading, o[1])

@@ -58,12 +58,9 @@ func (t *Tokenizer) settle() error {
 		}
 	}
 	const text = -1
-	e := encoding{ids: []int{text}}
-	if t.post != nil {
-		t.post.process(&e, true)
-	}
-	n := len(e.ids)
-	s.AddBOS = s.BOS.ID >= 0 && n > 1 && e.ids[0] == s.BOS.ID
-	s.AddEOS = s.EOS.ID >= 0 && n > 1 && e.ids[n-1] == s.EOS.ID
+	ids := t.finish(detail{}, []Encoding{{IDs: []int{text}}}, true).IDs
+	n := len(ids)
+	s.AddBOS = s.BOS.ID >= 0 && n > 1 && ids[0] == s.BOS.ID
+	s.AddEOS = s.EOS.ID >= 0 && n > 1 && ids[n-1] == s.EOS.ID
 	return nil
 }

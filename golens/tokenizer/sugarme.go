@@ -37,8 +37,8 @@ type SugarmeNormalizer struct{ t *Tokenizer }
 // that cannot be decoded come back as they are.
 type SugarmeDecoder struct{ t *Tokenizer }
 
-// SugarmePostProcessor adds special tokens to a single text. For a pair of texts, which this package
-// does not encode, it falls back to sugarme's plain joining.
+// SugarmePostProcessor joins texts and adds special tokens. The interface carries it exactly, but for
+// word numbers, which sugarme does not hand over.
 type SugarmePostProcessor struct{ t *Tokenizer }
 
 // SugarmeModel and its siblings below give the tokenizer's components behind sugarme's interfaces.
@@ -186,36 +186,41 @@ func (d SugarmeDecoder) DecodeChain(tokens []string) []string {
 
 // AddedTokens is the number of tokens that Process adds.
 func (p SugarmePostProcessor) AddedTokens(isPair bool) int {
-	e := encoding{}
-	if p.t.post != nil && !isPair {
-		p.t.post.process(&e, true)
+	if p.t.post == nil {
+		return 0
 	}
-	return len(e.ids)
+	return p.t.post.added(isPair)
 }
 
-// Process adds special tokens.
+// Process joins the texts and adds special tokens.
 func (p SugarmePostProcessor) Process(e, pair *sugarme.Encoding, addSpecial bool) *sugarme.Encoding {
-	if pair != nil || p.t.post == nil {
+	if p.t.post == nil {
 		return sugarme.DefaultProcess(e, pair, addSpecial)
 	}
-	in := encoding{ids: e.Ids, texts: e.Tokens, offsets: make([][2]int, len(e.Ids))}
-	for i, o := range e.Offsets {
-		in.offsets[i] = [2]int{o[0], o[1]}
+	parts := []Encoding{fromSugarme(e, 0)}
+	if pair != nil {
+		parts = append(parts, fromSugarme(pair, 1))
 	}
-	before := len(in.ids)
-	p.t.post.process(&in, addSpecial)
+	in := p.t.finish(detail{masks: true, texts: true}, parts, addSpecial)
 	out := sugarme.DefaultEncoding()
-	out.Ids, out.Tokens = in.ids, in.texts
-	for i := range in.ids {
-		out.Offsets = append(out.Offsets, []int{in.offsets[i][0], in.offsets[i][1]})
-		out.TypeIds = append(out.TypeIds, 0)
-		out.AttentionMask = append(out.AttentionMask, 1)
-		special := 0
-		if len(in.ids) != before && p.t.added.special[in.texts[i]] && in.offsets[i] == [2]int{} {
-			special = 1
-		}
-		out.SpecialTokenMask = append(out.SpecialTokenMask, special)
-		out.Words = append(out.Words, -1)
+	out.Ids, out.Tokens, out.TypeIds = in.IDs, in.Tokens, in.TypeIDs
+	out.AttentionMask, out.SpecialTokenMask, out.Words = in.AttentionMask, in.SpecialTokensMask, in.WordIDs
+	for _, o := range in.Offsets {
+		out.Offsets = append(out.Offsets, []int{o[0], o[1]})
 	}
 	return out
+}
+
+func fromSugarme(from *sugarme.Encoding, typeID int) Encoding {
+	e := newEncoding(detail{masks: true, texts: true}, len(from.Ids))
+	for i, id := range from.Ids {
+		e.IDs = append(e.IDs, id)
+		e.Tokens = append(e.Tokens, from.Tokens[i])
+		e.Offsets = append(e.Offsets, [2]int{from.Offsets[i][0], from.Offsets[i][1]})
+		e.TypeIDs = append(e.TypeIDs, typeID)
+		e.AttentionMask = append(e.AttentionMask, 1)
+		e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
+		e.WordIDs = append(e.WordIDs, -1)
+	}
+	return e
 }

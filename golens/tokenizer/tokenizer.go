@@ -28,6 +28,8 @@ type Tokenizer struct {
 	post       postProcessor
 	decoder    decoder
 	special    Special
+	truncation *Truncation
+	padding    *Padding
 	follow     bool // a component needs to know offsets even when the caller does not
 }
 
@@ -50,50 +52,61 @@ func needsOffsets(p preTokenizer) bool {
 // it (BOS, EOS); special tokens written out in the text are recognised either way. Bytes that are not
 // UTF-8 are read as U+FFFD. A truncation or padding stored in the file is not applied.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]int, error) {
-	e, err := t.encode(text, addSpecial, false)
-	return e.ids, err
+	e, err := t.encode(text, addSpecial, detail{})
+	return e.IDs, err
 }
 
 // EncodeOffsets is Encode together with the range of characters (Unicode code points of text, half
 // open) that each token stands for; [0, 0) for tokens that the post-processor added.
 func (t *Tokenizer) EncodeOffsets(text string, addSpecial bool) (ids []int, offsets [][2]int, err error) {
-	e, err := t.encode(text, addSpecial, true)
-	return e.ids, e.offsets, err
+	e, err := t.encode(text, addSpecial, detail{texts: true})
+	return e.IDs, e.Offsets, err
 }
 
-func (t *Tokenizer) encode(text string, addSpecial, track bool) (encoding, error) {
+func (t *Tokenizer) encode(text string, addSpecial bool, d detail) (Encoding, error) {
+	e, err := t.encodeRaw(text, d)
+	if err != nil {
+		return Encoding{}, err
+	}
+	return t.finish(d, []Encoding{e}, addSpecial), nil
+}
+
+// encodeRaw is a text's own tokens.
+func (t *Tokenizer) encodeRaw(text string, d detail) (Encoding, error) {
 	if len(text) > math.MaxInt32/4 {
-		return encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
+		return Encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
 	}
 	text = lossy(text)
-	pieces, err := t.cut(newPiece(text, track || t.follow))
+	pieces, err := t.cut(newPiece(text, d.texts || t.follow))
 	if err != nil {
-		return encoding{}, err
+		return Encoding{}, err
 	}
-	e := encoding{ids: make([]int, 0, len(pieces)+len(pieces)/4)}
+	e := newEncoding(d, len(pieces)+len(pieces)/4)
 	var index *runeIndex
-	if track {
+	if d.texts {
 		index = newRuneIndex(text)
-		e.offsets, e.texts = [][2]int{}, []string{}
 	}
 	var toks []token
-	for _, p := range pieces {
+	for word, p := range pieces {
 		if p.id != noToken {
 			toks = append(toks[:0], token{p.id, 0, int32(len(p.text))})
 		} else if toks, err = t.model.tokenize(p.text, toks[:0]); err != nil {
-			return encoding{}, err
+			return Encoding{}, err
 		}
 		for _, tok := range toks {
-			e.ids = append(e.ids, int(tok.id))
-			if track {
+			e.IDs = append(e.IDs, int(tok.id))
+			if d.masks {
+				e.TypeIDs = append(e.TypeIDs, 0)
+				e.AttentionMask = append(e.AttentionMask, 1)
+				e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
+			}
+			if d.texts {
 				a, b := p.source(int(tok.start), int(tok.end))
-				e.offsets = append(e.offsets, [2]int{index.at(a), index.at(b)})
-				e.texts = append(e.texts, t.tokenText(p, tok))
+				e.Offsets = append(e.Offsets, [2]int{index.at(a), index.at(b)})
+				e.Tokens = append(e.Tokens, t.tokenText(p, tok))
+				e.WordIDs = append(e.WordIDs, word)
 			}
 		}
-	}
-	if t.post != nil {
-		t.post.process(&e, addSpecial)
 	}
 	return e, nil
 }
@@ -101,6 +114,9 @@ func (t *Tokenizer) encode(text string, addSpecial, track bool) (encoding, error
 func (t *Tokenizer) tokenText(p piece, tok token) string {
 	if p.id != noToken {
 		return p.text
+	}
+	if m, ok := t.model.(surfaceTexter); ok {
+		return m.surfaceText(tok, p.text)
 	}
 	s, _ := t.model.tokenText(tok.id)
 	return s
@@ -195,7 +211,7 @@ func (t *Tokenizer) IDToToken(id int) (string, bool) {
 
 // VocabSize is the number of tokens, added ones included.
 func (t *Tokenizer) VocabSize() int {
-	n := len(t.model.vocabulary())
+	n := t.model.size()
 	for s := range t.added.byText {
 		if _, ok := t.model.tokenID(s); !ok {
 			n++
@@ -205,7 +221,7 @@ func (t *Tokenizer) VocabSize() int {
 }
 
 // ModelVocabSize is the number of tokens of the model's own vocabulary, without tokens added beside it.
-func (t *Tokenizer) ModelVocabSize() int { return len(t.model.vocabulary()) }
+func (t *Tokenizer) ModelVocabSize() int { return t.model.size() }
 
 // Vocab is a new map of all tokens, added ones included.
 func (t *Tokenizer) Vocab() map[string]int {

@@ -66,6 +66,8 @@ func parse(raw []byte) (*Tokenizer, error) {
 		func() (err error) { t.pre, err = optional(file["pre_tokenizer"], parsePreTokenizer); return },
 		func() (err error) { t.post, err = optional(file["post_processor"], parsePostProcessor); return },
 		func() (err error) { t.decoder, err = optional(file["decoder"], parseDecoder); return },
+		func() (err error) { t.truncation, err = parseTruncation(file["truncation"]); return },
+		func() (err error) { t.padding, err = parsePadding(file["padding"]); return },
 		func() error { return t.added.add(added, t.model, t.normalizer) },
 	} {
 		if err := step(); err != nil {

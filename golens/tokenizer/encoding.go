@@ -1,0 +1,125 @@
+// The result of encoding, and joining, shortening and padding it.
+
+package tokenizer
+
+// Encoding is the tokens of a text or of a pair of texts. All slices have an entry for each token;
+// those that were not asked for are nil.
+type Encoding struct {
+	IDs []int
+	// TypeIDs tell which text of a pair a token belongs to, by the post-processor's reckoning.
+	TypeIDs []int
+	// Tokens are the tokens as the vocabulary spells them; what a Unigram model does not know is
+	// given as it stands in the text.
+	Tokens []string
+	// Offsets are ranges of characters of the text that a token comes from, half open; [0, 0) for
+	// tokens that were added.
+	Offsets [][2]int
+	// WordIDs number the stretches that the pre-tokenizer cut; -1 for tokens that were added.
+	WordIDs []int
+	// AttentionMask is 0 for padding, SpecialTokensMask 1 for tokens that were added and for padding.
+	AttentionMask, SpecialTokensMask []int
+	// Overflowing are the parts that truncation cut off, when they were asked for.
+	Overflowing []Encoding
+}
+
+// detail says how much of an Encoding is wanted.
+type detail struct {
+	masks bool // TypeIDs, AttentionMask and SpecialTokensMask
+	texts bool // Tokens, Offsets and WordIDs
+}
+
+func (e *Encoding) detail() detail { return detail{e.TypeIDs != nil, e.Tokens != nil} }
+
+func newEncoding(d detail, capacity int) Encoding {
+	e := Encoding{IDs: make([]int, 0, capacity)}
+	if d.masks {
+		e.TypeIDs, e.AttentionMask, e.SpecialTokensMask = make([]int, 0, capacity), make([]int, 0, capacity), make([]int, 0, capacity)
+	}
+	if d.texts {
+		e.Tokens, e.Offsets, e.WordIDs = make([]string, 0, capacity), make([][2]int, 0, capacity), make([]int, 0, capacity)
+	}
+	return e
+}
+
+// specialTokens is an encoding of tokens that are added to a text.
+func specialTokens(d detail, ids []int, names []string, typeID int) Encoding {
+	e := newEncoding(d, len(ids))
+	for i, id := range ids {
+		e.IDs = append(e.IDs, id)
+		if d.masks {
+			e.TypeIDs = append(e.TypeIDs, typeID)
+			e.AttentionMask = append(e.AttentionMask, 1)
+			e.SpecialTokensMask = append(e.SpecialTokensMask, 1)
+		}
+		if d.texts {
+			e.Tokens = append(e.Tokens, names[i])
+			e.Offsets = append(e.Offsets, [2]int{})
+			e.WordIDs = append(e.WordIDs, -1)
+		}
+	}
+	return e
+}
+
+func (e *Encoding) setTypeIDs(typeID int) {
+	for i := range e.TypeIDs {
+		e.TypeIDs[i] = typeID
+	}
+}
+
+// clone has memory of its own; it does not take over what overflows.
+func (e *Encoding) clone() Encoding { return join(Encoding{}, *e) }
+
+func (e *Encoding) appendTokens(o Encoding) {
+	e.IDs = append(e.IDs, o.IDs...)
+	e.TypeIDs = append(e.TypeIDs, o.TypeIDs...)
+	e.Tokens = append(e.Tokens, o.Tokens...)
+	e.Offsets = append(e.Offsets, o.Offsets...)
+	e.WordIDs = append(e.WordIDs, o.WordIDs...)
+	e.AttentionMask = append(e.AttentionMask, o.AttentionMask...)
+	e.SpecialTokensMask = append(e.SpecialTokensMask, o.SpecialTokensMask...)
+}
+
+// join is a followed by b, in memory of its own, without what overflows.
+func join(a, b Encoding) Encoding {
+	e := newEncoding(b.detail(), len(a.IDs)+len(b.IDs))
+	e.appendTokens(a)
+	e.appendTokens(b)
+	return e
+}
+
+// mergeAll joins the parts of an encoding. Each part that overflows is joined with each that overflows
+// among the others.
+func mergeAll(d detail, parts []Encoding) Encoding {
+	n := 0
+	for _, p := range parts {
+		n += len(p.IDs)
+	}
+	e := newEncoding(d, n)
+	for _, p := range parts {
+		var over []Encoding
+		for _, mine := range e.Overflowing {
+			over = append(over, join(mine, p))
+			for _, theirs := range p.Overflowing {
+				over = append(over, join(mine, theirs))
+			}
+		}
+		for _, theirs := range p.Overflowing {
+			over = append(over, join(e, theirs))
+		}
+		e.appendTokens(p)
+		e.Overflowing = over
+	}
+	return e
+}
+
+// slice is the part [a, b) of the tokens; it shares memory with e.
+func (e *Encoding) slice(a, b int) Encoding {
+	s := Encoding{IDs: e.IDs[a:b:b]}
+	if e.TypeIDs != nil {
+		s.TypeIDs, s.AttentionMask, s.SpecialTokensMask = e.TypeIDs[a:b:b], e.AttentionMask[a:b:b], e.SpecialTokensMask[a:b:b]
+	}
+	if e.Tokens != nil {
+		s.Tokens, s.Offsets, s.WordIDs = e.Tokens[a:b:b], e.Offsets[a:b:b], e.WordIDs[a:b:b]
+	}
+	return s
+}

@@ -1,0 +1,186 @@
+// Pre-tokenizers that cut text into words: BertPreTokenizer, Whitespace, WhitespaceSplit,
+// Punctuation, CharDelimiterSplit, FixedLength and UnicodeScripts.
+
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+func init() {
+	registerPreTokenizer("WhitespaceSplit", func(json.RawMessage) (preTokenizer, error) {
+		return classPre{unicode.IsSpace, removed}, nil
+	})
+	registerPreTokenizer("Whitespace", func(json.RawMessage) (preTokenizer, error) { return wordPre{}, nil })
+	registerPreTokenizer("Punctuation", newPunctuationPre)
+	registerPreTokenizer("BertPreTokenizer", func(json.RawMessage) (preTokenizer, error) {
+		punctuation, err := punctuationClass()
+		return preSequence{classPre{unicode.IsSpace, removed}, classPre{punctuation, isolated}}, err
+	})
+	registerPreTokenizer("CharDelimiterSplit", newDelimiterPre)
+	registerPreTokenizer("FixedLength", newFixedLengthPre)
+	registerPreTokenizer("UnicodeScripts", func(json.RawMessage) (preTokenizer, error) { return scriptPre{}, nil })
+}
+
+// classPre cuts at every character of a class.
+type classPre struct {
+	in       func(rune) bool
+	behavior behavior
+}
+
+func (c classPre) preTokenize(pieces []piece) ([]piece, error) {
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		for _, m := range c.behavior.apply(runeMatches(p.text, c.in)) {
+			emit(p.slice(m.start, m.end))
+		}
+		return nil
+	})
+}
+
+func newDelimiterPre(raw json.RawMessage) (preTokenizer, error) {
+	var delimiter string
+	if err := decoderFields(raw, map[string]any{"delimiter": &delimiter}); err != nil {
+		return nil, err
+	}
+	r, n := utf8.DecodeRuneInString(delimiter)
+	if n == 0 || n != len(delimiter) {
+		return nil, fmt.Errorf("delimiter %q: expected one character", delimiter)
+	}
+	return classPre{func(c rune) bool { return c == r }, removed}, nil
+}
+
+func punctuationClass() (func(rune) bool, error) {
+	marks, err := unicodeSet("punctuation")
+	return func(r rune) bool {
+		if r < utf8.RuneSelf { // ASCII's symbols count too
+			return r > ' ' && r < 0x7F && !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+		}
+		return marks.has(r)
+	}, err
+}
+
+func newPunctuationPre(raw json.RawMessage) (preTokenizer, error) {
+	cfg := struct{ Behavior behavior }{isolated}
+	if err := json.Unmarshal(raw, &cfg); err != nil {
+		return nil, err
+	}
+	if err := cfg.Behavior.validate(); err != nil {
+		return nil, err
+	}
+	in, err := punctuationClass()
+	return classPre{in, cfg.Behavior}, err
+}
+
+// wordPre keeps runs of word characters, and runs of what is neither that nor white space.
+type wordPre struct{}
+
+func (wordPre) preTokenize(pieces []piece) ([]piece, error) {
+	const space, word, other = 0, 1, 2
+	kind := func(r rune) int {
+		switch {
+		case unicode.IsSpace(r):
+			return space
+		case isWordRune(r):
+			return word
+		}
+		return other
+	}
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		start, last := 0, space
+		for i, r := range p.text {
+			if k := kind(r); k != last {
+				if last != space {
+					emit(p.slice(start, i))
+				}
+				start, last = i, k
+			}
+		}
+		if last != space {
+			emit(p.slice(start, len(p.text)))
+		}
+		return nil
+	})
+}
+
+// fixedLengthPre cuts after so many characters.
+type fixedLengthPre int
+
+func newFixedLengthPre(raw json.RawMessage) (preTokenizer, error) {
+	cfg := struct{ Length uint }{5}
+	if err := json.Unmarshal(raw, &cfg); err != nil {
+		return nil, err
+	}
+	if cfg.Length == 0 {
+		return nil, errors.New("length 0: expected at least 1")
+	}
+	return fixedLengthPre(min(cfg.Length, 1<<30)), nil
+}
+
+func (length fixedLengthPre) preTokenize(pieces []piece) ([]piece, error) {
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		start, n := 0, 0
+		for i := range p.text {
+			if n == int(length) {
+				emit(p.slice(start, i))
+				start, n = i, 0
+			}
+			n++
+		}
+		emit(p.slice(start, len(p.text)))
+		return nil
+	})
+}
+
+// scriptPre cuts where the script changes, as SentencePiece does when it is trained.
+type scriptPre struct{}
+
+// anyScript is the script of spaces and of characters that have none: it goes with its neighbours.
+const anyScript = -1
+
+func (scriptPre) preTokenize(pieces []piece) ([]piece, error) {
+	names, ranges := scriptRanges()
+	han := int16(anyScript)
+	kana := map[int16]bool{}
+	for i, name := range names {
+		switch name {
+		case "Han":
+			han = int16(i)
+		case "Hiragana", "Katakana":
+			kana[int16(i)] = true
+		}
+	}
+	script := func(r rune) int16 {
+		s, ok := findRange(ranges, r)
+		switch {
+		case r == 'ー' || ok && kana[s]:
+			return han
+		case r == ' ' || !ok:
+			return anyScript
+		}
+		return s
+	}
+	return splitEach(pieces, func(p piece, emit func(piece)) error {
+		start, seen, last := 0, false, int16(anyScript)
+		for i, r := range p.text {
+			s := script(r)
+			if s == anyScript {
+				continue
+			}
+			if !seen {
+				start = i // what comes before the first script goes away, as it does in Hugging Face's
+			} else if s != last {
+				emit(p.slice(start, i))
+				start = i
+			}
+			seen, last = true, s
+		}
+		if seen {
+			emit(p.slice(start, len(p.text)))
+		}
+		return nil
+	})
+}

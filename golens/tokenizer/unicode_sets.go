@@ -1,0 +1,107 @@
+// Sets of characters and the scripts of characters, as Hugging Face's tokenizers have them. They come
+// from several versions of the Unicode Character Database, none of them Go's own, so they are kept in
+// two text files: a name, a colon, and ranges of code points in hexadecimal.
+
+package tokenizer
+
+import (
+	_ "embed"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+var (
+	//go:embed unicode_sets.txt
+	unicodeSetsText string
+	//go:embed unicode_scripts.txt
+	unicodeScriptsText string
+)
+
+// runeRange is a range of code points with a value, the index of its set among the names.
+type runeRange struct {
+	lo, hi rune
+	value  int16
+}
+
+// runeSet is a set of characters: a bit for each below 0x3000, and sorted ranges.
+type runeSet struct {
+	low    [0x3000 / 64]uint64
+	ranges []runeRange
+}
+
+func (s *runeSet) has(r rune) bool {
+	if r < 0x3000 {
+		return r >= 0 && s.low[r/64]>>(r%64)&1 == 1
+	}
+	_, ok := findRange(s.ranges, r)
+	return ok
+}
+
+func findRange(ranges []runeRange, r rune) (int16, bool) {
+	i := sort.Search(len(ranges), func(i int) bool { return ranges[i].hi >= r })
+	if i < len(ranges) && ranges[i].lo <= r {
+		return ranges[i].value, true
+	}
+	return 0, false
+}
+
+// parseRanges reads a file's text.
+func parseRanges(text string) (names []string, ranges []runeRange) {
+	for _, word := range strings.Fields(text) {
+		if name, ok := strings.CutSuffix(word, ":"); ok {
+			names = append(names, name)
+			continue
+		}
+		from, to, ok := strings.Cut(word, "-")
+		if !ok {
+			to = from
+		}
+		lo, errLo := strconv.ParseInt(from, 16, 32)
+		hi, errHi := strconv.ParseInt(to, 16, 32)
+		if errLo != nil || errHi != nil || lo > hi || hi > utf8.MaxRune || len(names) == 0 {
+			continue // the test of these tables would fail
+		}
+		ranges = append(ranges, runeRange{rune(lo), rune(hi), int16(len(names) - 1)})
+	}
+	return names, ranges
+}
+
+var unicodeSets = sync.OnceValue(func() map[string]*runeSet {
+	names, ranges := parseRanges(unicodeSetsText)
+	sets := map[string]*runeSet{}
+	for _, r := range ranges {
+		s := sets[names[r.value]]
+		if s == nil {
+			s = &runeSet{}
+			sets[names[r.value]] = s
+		}
+		s.ranges = append(s.ranges, r)
+		for c := r.lo; c <= min(r.hi, 0x2FFF); c++ {
+			s.low[c/64] |= 1 << (c % 64)
+		}
+	}
+	return sets
+})
+
+// unicodeSet is the set of a name; a name that the file does not have is a mistake of this package.
+func unicodeSet(name string) (*runeSet, error) {
+	if s := unicodeSets()[name]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("tokenizer: no table of characters %q", name)
+}
+
+// scriptRanges are sorted; the value of a range is the index of its script's name.
+var scriptRanges = sync.OnceValues(func() (names []string, ranges []runeRange) {
+	names, ranges = parseRanges(unicodeScriptsText)
+	sortRanges(ranges)
+	return names, ranges
+})
+
+func sortRanges(ranges []runeRange) {
+	sort.Slice(ranges, func(i, k int) bool { return ranges[i].lo < ranges[k].lo })
+}
