@@ -9,7 +9,8 @@
 enum { CONTINUE = 0, RAISED = 1, LAST_STATUS = 127 };
 
 typedef struct {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *function, *exception;
 } Dispatcher;
 

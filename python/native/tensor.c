@@ -6,12 +6,13 @@
 #include <structmember.h>
 
 typedef struct {
-    PyObject_HEAD tlg_tensor *tensor;
+    PyObject_HEAD
+    tlg_tensor *tensor;
     const native_dtype *dtype;
     char readonly;
     Py_ssize_t items, itemsize;
-    Py_ssize_t shape[TLG_MAXDIM],
-        strides[TLG_MAXDIM]; /* strides in bytes, as the buffer protocol has them */
+    Py_ssize_t shape[TLG_MAXDIM];
+    Py_ssize_t strides[TLG_MAXDIM]; /* in bytes, as the buffer protocol has them */
 } Tensor;
 
 static int describe(Tensor *self) {

@@ -1,0 +1,168 @@
+"""The activations of one run, by name: a mapping with short names, and what can be computed from
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from typing import Any
+
+from ._engine import arrays
+from .residual_stacks import ResidualStacks
+from .utilities.components_utils import get_act_name
+from .utilities.slice import Slice, SliceInput
+from .utilities.tensors import is_torch_tensor
+
+
+class ActivationCache(ResidualStacks):
+    """Activations by full name, in order of execution, with short names as keys too.
+
+    `cache["blocks.3.attn.hook_pattern"]`, `cache["pattern", 3]` and `cache["pattern", 3, "attn"]`
+    are the same; a negative layer counts from the last; `cache["scale", 0, "ln1"]` names a norm.
+
+    Shapes, of a model with `n_heads` heads and without the batch axis after `remove_batch_dim`: q,
+    k, v, z [batch, pos, head, d_head]; pattern, attn_scores [batch, head, query_pos, key_pos];
+    result [batch, pos, head, d_model]; pre, post [batch, pos, d_mlp]; residual stream, attn_out,
+    mlp_out, embed, normalized [batch, pos, d_model]; scale [batch, pos, 1].
+
+    `cache_dict` is the dict itself and may be changed. `model` is what methods read weights from;
+    set it to None to let the model go.
+    """
+
+    def __init__(self, cache_dict: dict[str, Any], model: Any, has_batch_dim: bool = True) -> None:
+        self.cache_dict = cache_dict
+        self.model = model
+        self.has_batch_dim = has_batch_dim
+        self.has_embed = "hook_embed" in cache_dict
+        self.has_pos_embed = "hook_pos_embed" in cache_dict
+
+    # mapping
+
+    def __getitem__(self, key: str | tuple) -> Any:
+        if key in self.cache_dict:
+            return self.cache_dict[key]
+        if isinstance(key, str):
+            return self.cache_dict[get_act_name(key)]
+        if len(key) > 1 and key[1] is not None and key[1] < 0:
+            key = (key[0], self._model().cfg.n_layers + key[1], *key[2:])
+        return self.cache_dict[get_act_name(*key)]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.cache_dict
+
+    def __len__(self) -> int:
+        return len(self.cache_dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cache_dict)
+
+    def keys(self) -> KeysView[str]:
+        """Full names, in order of execution."""
+        return self.cache_dict.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Activations, in order of execution."""
+        return self.cache_dict.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """(full name, activation) pairs, in order of execution."""
+        return self.cache_dict.items()
+
+    def __repr__(self) -> str:
+        return f"ActivationCache with keys {list(self.cache_dict.keys())}"
+
+    # batch axis
+
+    def _batch_size(self) -> int:
+        """The leading length that most entries have: a few have none, or 1, or one of their own."""
+        lengths = Counter(value.shape[0] for value in self.cache_dict.values() if value.ndim > 0)
+        return lengths.most_common(1)[0][0] if lengths else 1
+
+    def remove_batch_dim(self, batch_size: int | None = None) -> ActivationCache:
+        """Drop the batch axis of a cache of one example, in place.
+
+        `batch_size` is found from the entries unless given.
+        """
+        if not self.has_batch_dim:
+            logging.warning("Tried removing batch dimension after already having removed it.")
+            return self
+        size = self._batch_size() if batch_size is None else batch_size
+        if size != 1:
+            raise AssertionError(f"Cannot remove batch dimension from cache with batch size {size}")
+        for name, value in self.cache_dict.items():
+            if value.ndim > 0 and value.shape[0] == 1:
+                self.cache_dict[name] = value[0]
+        self.has_batch_dim = False
+        return self
+
+    def apply_slice_to_batch_dim(self, batch_slice: Slice | SliceInput) -> ActivationCache:
+        """A new cache of the selected examples; an int drops the batch axis."""
+        if not self.has_batch_dim:
+            raise AssertionError("Cannot index into a cache without a batch dim")
+        if not isinstance(batch_slice, Slice):
+            batch_slice = Slice(batch_slice)
+        size = self._batch_size()
+        chosen = {
+            name: batch_slice.apply(v, dim=0) if v.ndim > 0 and v.shape[0] == size else v
+            for name, v in self.cache_dict.items()
+        }
+        return ActivationCache(chosen, self.model, has_batch_dim=batch_slice.mode != "int")
+
+    # torch
+
+    def to(self, device: Any) -> ActivationCache:
+        """Move every activation to `device`, in place. NumPy arrays stay on the CPU."""
+        if str(device) != "cpu" and not all(map(is_torch_tensor, self.cache_dict.values())):
+            raise ValueError(f"NumPy activations live on the CPU and cannot move to {device!r}")
+        self.cache_dict = {
+            name: value.to(device) if is_torch_tensor(value) else value
+            for name, value in self.cache_dict.items()
+        }
+        return self
+
+    def toggle_autodiff(self, mode: bool = False) -> None:
+        """Switch torch's gradients on or off for the whole process.
+
+        It changes more than this cache: `with torch.no_grad():` around the code in question is
+        safer.
+        """
+        if arrays.torch is None:
+            raise RuntimeError(
+                "toggle_autodiff switches torch's gradients, and torch is not in use"
+            )
+        logging.warning("Changed the global state, set autodiff to %s", mode)
+        arrays.torch.set_grad_enabled(mode)
+
+    # not there yet
+
+    def logit_lens(self, **kwargs: Any) -> Any:
+        """Not there yet."""
+        raise NotImplementedError(
+            "ActivationCache.logit_lens is not there yet; "
+            "model.unembed(cache.accumulated_resid(apply_ln=True)[layer]) gives one layer's logits"
+        )
+
+    def ssm_layers(self, mixer_type: Any = None) -> list[int]:
+        """Not there yet: no state-space model is supported."""
+        raise NotImplementedError(
+            "ActivationCache.ssm_layers: no state-space model is supported yet"
+        )
+
+    def compute_ssm_effective_attention(
+        self,
+        layer: int | None = None,
+        include_dt_scaling: bool = False,
+        per_state_coord: bool = False,
+    ) -> Any:
+        """Not there yet: no state-space model is supported."""
+        raise NotImplementedError(
+            "ActivationCache.compute_ssm_effective_attention: no state-space model is supported yet"
+        )
+
+    def compute_ssm_state(self, layer: int | None = None, time_step: int | None = None) -> Any:
+        """Not there yet: no state-space model is supported."""
+        raise NotImplementedError(
+            "ActivationCache.compute_ssm_state: no state-space model is supported yet"
+        )

@@ -1,0 +1,162 @@
+"""The seam between torch and NumPy: the only `import torch` of the package.
+
+Users get torch tensors when torch is installed, else NumPy arrays; `TRANSFORMER_LENS_GO_ARRAYS=numpy` chooses
+NumPy although torch is there. Both are views of the engine's memory, made without a copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .native import native
+
+__all__ = [
+    "asarray",
+    "close",
+    "concat",
+    "device",
+    "dtype",
+    "dtype_name",
+    "from_numpy",
+    "is_array",
+    "is_floating",
+    "kind",
+    "np",
+    "numpy_view",
+    "stack",
+    "take",
+    "torch",
+    "view",
+    "zeros",
+]
+
+
+def _import_torch() -> Any:
+    choice = os.environ.get("TRANSFORMER_LENS_GO_ARRAYS", "")
+    if choice not in ("", "numpy", "torch"):
+        raise ValueError(
+            f"TRANSFORMER_LENS_GO_ARRAYS={choice!r}: expected 'numpy', 'torch' or nothing"
+        )
+    if choice == "numpy":
+        return None
+    try:
+        import torch
+    except ImportError:
+        if choice == "torch":
+            raise
+        return None
+    return torch
+
+
+torch: Any = _import_torch()
+
+kind = "torch" if torch is not None else "numpy"
+"""Which arrays users get: "torch" or "numpy"."""
+
+device: Any = torch.device("cpu") if torch is not None else "cpu"
+
+
+def _bfloat16() -> np.dtype:
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise ImportError(
+            "this value is bfloat16, which NumPy does not have: install ml_dtypes, or torch"
+        ) from error
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def numpy_view(handle: int) -> np.ndarray:
+    """A NumPy array over the memory behind a handle, which stays open."""
+    array = np.asarray(native.Tensor(handle))
+    return array.view(_bfloat16()) if array.dtype.char == "H" else array
+
+
+def _numpy_take(handle: int) -> np.ndarray:
+    array = np.asarray(native.Tensor(handle, close=True))
+    return array.view(_bfloat16()) if array.dtype.char == "H" else array
+
+
+if torch is not None:
+    # torch.from_dlpack does the same after 0.1 µs of questions about devices and streams
+    _from_dlpack = torch._C._from_dlpack
+    _capsule, _take = native.capsule, native.take
+
+    def view(handle: int) -> Any:
+        """An array over the memory behind a handle, which stays open."""
+        return _from_dlpack(_capsule(handle))
+
+    def take(handle: int) -> Any:
+        """An array over the memory behind a handle, which is closed."""
+        return _from_dlpack(_take(handle))
+
+else:
+    view, take = numpy_view, _numpy_take
+
+
+def close(handle: int) -> None:
+    """End a handle. Nothing crosses into the engine: the capsule over it is dropped at once."""
+    native.take(handle)
+
+
+def dtype(name: str) -> Any:
+    """The torch or NumPy dtype of that name."""
+    if torch is not None:
+        return getattr(torch, name)
+    return _bfloat16() if name == "bfloat16" else np.dtype(name)
+
+
+def dtype_name(value: Any) -> str:
+    """ "float32" and the like, of an array, a dtype or its name."""
+    found = getattr(value, "dtype", value)
+    if found is np.bool_:
+        return "bool"
+    return str(np.dtype(found) if isinstance(found, type) else found).removeprefix("torch.")
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of the user's kind or a NumPy array."""
+    return isinstance(value, np.ndarray) or (torch is not None and isinstance(value, torch.Tensor))
+
+
+def is_floating(value: Any) -> bool:
+    """Whether an array holds real floating numbers."""
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.is_floating_point()
+    return value.dtype.kind == "f" or dtype_name(value) == "bfloat16"
+
+
+def from_numpy(array: np.ndarray) -> Any:
+    """The user's kind of array over a NumPy array's memory."""
+    return torch.from_numpy(array) if torch is not None else array
+
+
+def asarray(value: Any) -> Any:
+    """The user's kind of array of any array or nested list; arrays of that kind come back as they are."""
+    if torch is not None:
+        return value if isinstance(value, torch.Tensor) else torch.tensor(value)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def zeros(shape: Sequence[int], name: str = "float32") -> Any:
+    """A zero array of the user's kind."""
+    library = torch if torch is not None else np
+    return library.zeros(tuple(shape), dtype=dtype(name))
+
+
+def stack(values: Sequence[Any]) -> Any:
+    """Arrays of one shape, copied into one array along a new first axis."""
+    return torch.stack(list(values)) if torch is not None else np.stack(list(values))
+
+
+def concat(values: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays copied into one along an axis."""
+    if torch is not None:
+        return torch.cat(list(values), dim=axis)
+    return np.concatenate(list(values), axis=axis)

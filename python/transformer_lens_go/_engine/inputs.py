@@ -1,0 +1,151 @@
+"""What users pass in, as memory that the engine can read: contiguous, on the CPU, of a dtype it knows.
+
+A borrowed handle names memory that stays the caller's: `Borrowed` keeps the arrays alive and ends the handles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import arrays
+from .native import native
+
+__all__ = ["CODES", "Borrowed", "attention_mask", "borrow", "float_input", "in_rows", "token_ids"]
+
+_BY_NAME = {  # DLPack's type code | bits << 8
+    "float32": 0x2002,
+    "float64": 0x4002,
+    "float16": 0x1002,
+    "bfloat16": 0x1004,
+    "int64": 0x4000,
+    "int32": 0x2000,
+    "uint8": 0x0801,
+    "bool": 0x0806,
+}
+CODES: dict[Any, int] = {np.dtype(n): c for n, c in _BY_NAME.items() if n != "bfloat16"}
+"""The engine's code of each dtype it has, torch's and NumPy's."""
+if arrays.torch is not None:
+    CODES.update((getattr(arrays.torch, name), code) for name, code in _BY_NAME.items())
+
+
+def borrow(array: Any) -> int:
+    """A handle over an array's memory; whoever asks keeps the array alive and closes the handle."""
+    code = CODES.get(array.dtype)
+    if code is None:
+        raise TypeError(f"the engine has no dtype {array.dtype}; it has {', '.join(_BY_NAME)}")
+    if arrays.torch is not None and isinstance(array, arrays.torch.Tensor):
+        return native.borrow(array.data_ptr(), code, array.shape, array.stride())
+    address = array.__array_interface__["data"][0]
+    return native.borrow(
+        address, code, array.shape, tuple(step // array.itemsize for step in array.strides)
+    )
+
+
+class Borrowed:
+    """The arrays that one question lends to the engine, and the handles over them."""
+
+    __slots__ = ("_arrays", "_handles")
+
+    def __init__(self) -> None:
+        self._arrays: list[Any] = []
+        self._handles: list[int] = []
+
+    def add(self, array: Any) -> int:
+        """A handle over `array`, good until `close`."""
+        handle = borrow(array)
+        self._arrays.append(array)
+        self._handles.append(handle)
+        return handle
+
+    def close(self) -> None:
+        """End every handle."""
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            arrays.close(handle)
+        self._arrays.clear()
+
+    def __enter__(self) -> Borrowed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _on_cpu(value: Any, what: str) -> Any:
+    """An array of the user's kind on the CPU, of whatever was passed."""
+    if arrays.torch is not None and isinstance(value, arrays.torch.Tensor):
+        if value.layout != arrays.torch.strided or value.is_meta:
+            raise ValueError(
+                f"{what} must be a dense tensor with data, got layout {value.layout} on {value.device}"
+            )
+        return value.cpu()
+    try:
+        array = np.array(value.detach().cpu() if hasattr(value, "detach") else value)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biufcV":
+        raise TypeError(
+            f"{what} must be a tensor, an array or nested lists of numbers, got {type(value).__name__}"
+        )
+    return arrays.from_numpy(array)
+
+
+def in_rows(array: Any, name: str) -> Any:
+    """`array` in row-major order and with the named dtype; a copy only where needed."""
+    if arrays.torch is not None:
+        return array.to(arrays.dtype(name)).contiguous()
+    return np.ascontiguousarray(array, dtype=arrays.dtype(name))
+
+
+def _is_integer(array: Any) -> bool:
+    if arrays.torch is not None:
+        return not (
+            array.is_floating_point() or array.is_complex() or array.dtype == arrays.torch.bool
+        )
+    return array.dtype.kind in "iu"
+
+
+def token_ids(value: Any) -> Any:
+    """Ids [batch, pos] as int64, of integer arrays or lists [pos] or [batch, pos]."""
+    array = _on_cpu(value, "token ids")
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"token ids must have the shape [pos] or [batch, pos] with at least one token, got "
+            f"{tuple(array.shape)}"
+        )
+    if not _is_integer(array):
+        raise TypeError(
+            f"token ids must be integers, got {arrays.dtype_name(array)}; floating arrays of shape "
+            "[batch, pos, d_model] are taken as embeddings"
+        )
+    return in_rows(array, "int64")
+
+
+def float_input(value: Any, width: int | None, what: str, rank: int | None = None) -> Any:
+    """A float32 array of any floating array, its last axis `width` long; gradients pass through."""
+    array = _on_cpu(value, what)
+    if not arrays.is_floating(array):
+        raise TypeError(f"{what} must be a floating array, got {arrays.dtype_name(array)}")
+    wide = array.ndim > 0 and width in (None, array.shape[-1])
+    if not wide or (rank is not None and array.ndim != rank):
+        expected = ", ".join(["..." if rank is None else "batch, pos", str(width or "width")])
+        raise RuntimeError(f"{what} must have the shape [{expected}], got {tuple(array.shape)}")
+    return in_rows(array, "float32")
+
+
+def attention_mask(value: Any, batch: int, pos: int) -> Any:
+    """An int64 0/1 mask [batch, pos] of any numbers or bools of that shape."""
+    array = _on_cpu(value, "attention_mask")
+    if array.ndim == 4:
+        raise NotImplementedError(
+            "attention masks of four axes are not supported yet; pass one of shape [batch, pos]"
+        )
+    if tuple(array.shape) != (batch, pos):
+        raise ValueError(
+            f"attention_mask must have the shape of the input, {(batch, pos)}, got {tuple(array.shape)}"
+        )
+    return in_rows(array != 0, "int64")

@@ -1,0 +1,53 @@
+"""The next-token loss, computed by the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import arrays, errors
+from .inputs import Borrowed, in_rows
+from .native import go
+
+__all__ = ["labelled_loss", "next_token_loss"]
+
+
+def next_token_loss(logits: Any, tokens: Any, mask: Any, per_token: bool) -> Any:
+    """Minus the log-probability that logits [b, p, v] give to the next of tokens [b, p].
+
+    `mask` (int64 [b, p], or None) leaves out pairs with a masked token. The mean over what is left, or with
+    `per_token` each [b, p - 1], zero where left out.
+    """
+    with Borrowed() as lent:
+        handle = errors.call(
+            go.Loss,
+            lent.add(in_rows(_constant(logits), "float32")),
+            lent.add(tokens),
+            0 if mask is None else lent.add(mask),
+            per_token,
+        )
+    loss = arrays.take(handle)
+    if arrays.torch is None or not arrays.torch.is_grad_enabled() or not logits.requires_grad:
+        return loss
+    from .autograd import LossSegment
+
+    pairs = arrays.torch.ones_like(tokens[:, 1:]) if mask is None else mask[:, :-1] * mask[:, 1:]
+    return LossSegment.apply(loss, per_token, logits, tokens, pairs.to(logits.dtype))
+
+
+def labelled_loss(logits: Any, labels: Any, mask: Any, per_token: bool) -> Any:
+    """The loss against labels [b, p] of their own, where -100 marks a target to leave out."""
+    valid = labels[:, 1:] != -100
+    if mask is not None:
+        valid = valid & (mask[:, :-1] != 0) & (mask[:, 1:] != 0)
+    known = in_rows(labels * (labels != -100), "int64")
+    losses = next_token_loss(logits, known, None, per_token=True)
+    library = arrays.torch or arrays.np
+    losses = library.where(valid, losses, arrays.zeros((), arrays.dtype_name(losses)))
+    if per_token:
+        return losses
+    mean = losses.sum() / valid.sum()
+    return mean if arrays.torch is not None else arrays.np.asarray(mean, dtype=losses.dtype)
+
+
+def _constant(array: Any) -> Any:
+    return array.detach() if hasattr(array, "detach") else array

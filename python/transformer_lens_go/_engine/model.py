@@ -1,0 +1,121 @@
+"""One model of the engine, as the rest of the package sees it: what it consists of, its hooks and its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from . import arrays, errors, fork
+from .hooks import HookTable
+from .inputs import Borrowed
+from .native import go, open_backend
+from .params import ParameterStore
+
+__all__ = ["EngineModel", "counts"]
+
+
+class EngineModel:
+    """An open model. It is closed with its last reference, or by `close`.
+
+    `cfg` holds the configuration by upstream's field names, `components` the tree, `points` every hook point by
+    index (canonical `name`, and in `gate` the flag that it needs), `aliases` the other names of points.
+    """
+
+    def __init__(self, handle: int, lent: Mapping[str, Any] | None = None) -> None:
+        self.handle = handle
+        self._lent = lent  # arrays whose memory the engine computes from
+        self._closer = fork.finalize(self, go.ModelClose, handle)
+        self.hooks = HookTable(handle)
+        self._describe()
+
+    def _describe(self) -> None:
+        told = json.loads(errors.call(go.ModelDescribe, self.handle))
+        self.cfg: dict[str, Any] = told["cfg"]
+        self.family: str = told["family"]
+        self.components: list[dict[str, Any]] = told["components"]
+        self.points: list[dict[str, Any]] = told["points"]
+        self.aliases: list[tuple[str, str]] = [(a, c) for a, c in told["aliases"]]
+        shapes = {
+            parameter["index"]: tuple(parameter["shape"])
+            for component in self.components
+            for parameter in component.get("params") or ()
+        }
+        self.params = ParameterStore(self.handle, shapes)
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        dtype: str = "float32",
+        config_overrides: dict[str, Any] | None = None,
+        n_ctx: int | None = None,
+        load_weights: bool = True,
+        name: str = "",
+    ) -> EngineModel:
+        """The model of a Hugging Face folder or a GGUF file."""
+        open_backend()
+        options = {
+            "path": path,
+            "dtype": dtype,
+            "config_overrides": config_overrides or {},
+            "n_ctx": n_ctx,
+            "load_weights": load_weights,
+            "name": name,
+        }
+        return cls(errors.call(go.ModelOpen, json.dumps(options)))
+
+    @classmethod
+    def from_state(
+        cls,
+        config: dict[str, Any],
+        tensors: Mapping[str, Any],
+        *,
+        dtype: str = "float32",
+        n_ctx: int | None = None,
+        name: str = "",
+    ) -> EngineModel:
+        """The model of a Hugging Face config and the tensors of its state dict, used in place where possible."""
+        open_backend()
+        kept = {key: _in_rows(value) for key, value in tensors.items()}
+        with Borrowed() as borrowed:
+            options = {
+                "config": config,
+                "tensors": {key: borrowed.add(value) for key, value in kept.items()},
+                "dtype": dtype,
+                "n_ctx": n_ctx,
+                "name": name,
+            }
+            handle = errors.call(go.ModelFromState, json.dumps(options))
+        return cls(handle, kept)
+
+    def set_config(self, key: str, value: Any) -> None:
+        """Write one field; flags of hook points change what runs compute."""
+        errors.call(go.ModelSetConfig, self.handle, key, json.dumps(value))
+
+    def tokenizer_handle(self) -> int:
+        """The engine's handle of the tokenizer beside the weights; 0 when there is none."""
+        return errors.call(go.ModelTokenizer, self.handle)
+
+    def close(self) -> None:
+        """End the model; running it afterwards is an error. Arrays that it gave out stay valid."""
+        self._closer()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise NotImplementedError(
+            "a model of the engine cannot be copied or pickled: boot it again from its weights, and use "
+            "state_dict() and load_state_dict() for changed ones"
+        )
+
+
+def _in_rows(tensor: Any) -> Any:
+    """A tensor of a state dict, in row-major order on the CPU, without its autograd graph."""
+    if hasattr(tensor, "detach"):
+        return tensor.detach().cpu().contiguous()
+    return arrays.np.ascontiguousarray(tensor)
+
+
+def counts() -> dict[str, int]:
+    """What the engine holds now: storages and their bytes, handles, exported tensors, models, runs."""
+    return json.loads(errors.call(go.Counts))

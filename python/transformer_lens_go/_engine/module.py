@@ -1,0 +1,223 @@
+"""What models are made of: torch's Module and ModuleList, or as much of them as the package needs without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from . import arrays
+
+__all__ = ["EngineList", "EnginePart", "Module", "ModuleList"]
+
+
+class _Module:
+    """A tree of named parts, called through `forward`."""
+
+    training: bool
+
+    def __init__(self) -> None:
+        self.__dict__.update(_modules={}, _parameters={}, _buffers={}, training=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, _Module):
+            self.add_module(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(table)
+            if found is not None and name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+
+    def add_module(self, name: str, module: _Module | None) -> None:
+        self.__dict__.pop(name, None)
+        self._modules[name] = module
+
+    def named_children(self) -> Iterator[tuple[str, Any]]:
+        yield from self._modules.items()
+
+    def children(self) -> Iterator[Any]:
+        yield from self._modules.values()
+
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, child in self._modules.items():
+            path = f"{prefix}.{name}" if prefix else name
+            yield from child.named_modules(memo, path, remove_duplicate)
+
+    def modules(self) -> Iterator[Any]:
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+            for name, parameter in module._parameters.items():
+                if remove_duplicate and id(parameter) in seen:
+                    continue
+                seen.add(id(parameter))
+                yield (f"{path}.{name}" if path else name), parameter
+
+    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def state_dict(
+        self, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        state: dict[str, Any] = {} if destination is None else destination
+        for path, module in self.named_modules():
+            start = f"{prefix}{path}." if path else prefix
+            for table in (module._parameters, module._buffers):
+                state.update((start + name, value) for name, value in table.items())
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
+        own = self.state_dict()
+        missing, unexpected = sorted(own.keys() - state_dict), sorted(state_dict.keys() - own)
+        if strict and (missing or unexpected):
+            raise RuntimeError(
+                f"load_state_dict: missing keys {missing}, unexpected keys {unexpected}"
+            )
+        for name in own.keys() & state_dict.keys():
+            own[name][...] = state_dict[name]
+
+    def apply(self, fn: Callable[[Any], Any]) -> Any:
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode: bool = True) -> Any:
+        for module in self.modules():
+            module.__dict__["training"] = mode
+        return self
+
+    def eval(self) -> Any:
+        return self.train(False)
+
+
+class _ModuleList(_Module):
+    """Parts that are numbered; slices are lists of the same kind."""
+
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self._modules.update((str(i), module) for i, module in enumerate(modules))
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        chosen = list(self._modules.values())[index]
+        return type(self)(chosen) if isinstance(index, slice) else chosen
+
+
+Module: Any = arrays.torch.nn.Module if arrays.torch is not None else _Module
+ModuleList: Any = arrays.torch.nn.ModuleList if arrays.torch is not None else _ModuleList
+
+
+class EnginePart:
+    """Mixed into modules that stand for a part of what the engine runs.
+
+    The engine does not look at the module tree, so a replaced part, a reassigned `forward` or a torch hook would
+    be ignored: they raise instead, at once.
+    """
+
+    def _engine_part(self) -> str:
+        """What this is a part of, in words; empty while it belongs to no model."""
+        return ""
+
+    def _is_engine_name(self, name: str) -> bool:
+        """Whether the attribute of that name stands for something in the engine."""
+        return name in self.__dict__.get("_modules", ())
+
+    def _refuse(self, what: str) -> None:
+        part = self._engine_part()
+        if part:
+            raise NotImplementedError(
+                f"{what} on {part} is not supported yet: the engine would not see it. Watch or replace "
+                "values with a hook: model.add_hook(name, fn), or run_with_hooks; weights are changed in "
+                "place, as in `with torch.no_grad(): component.weight.copy_(new)`"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "forward" or self._is_engine_name(name):
+            self._refuse(f"assigning {name!r}")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if self._is_engine_name(name):
+            self._refuse(f"deleting {name!r}")
+        super().__delattr__(name)
+
+    def add_module(self, name: str, module: Any) -> None:
+        if self._is_engine_name(name):
+            self._refuse(f"replacing {name!r}")
+        super().add_module(name, module)  # type: ignore[misc]
+
+    def register_forward_hook(self, hook: Any, **options: Any) -> Any:
+        self._refuse("register_forward_hook")
+        return super().register_forward_hook(hook, **options)  # type: ignore[misc]
+
+    def register_forward_pre_hook(self, hook: Any, **options: Any) -> Any:
+        self._refuse("register_forward_pre_hook")
+        return super().register_forward_pre_hook(hook, **options)  # type: ignore[misc]
+
+    def register_full_backward_hook(self, hook: Any, prepend: bool = False) -> Any:
+        self._refuse("register_full_backward_hook")
+        return super().register_full_backward_hook(hook, prepend)  # type: ignore[misc]
+
+    def register_full_backward_pre_hook(self, hook: Any, prepend: bool = False) -> Any:
+        self._refuse("register_full_backward_pre_hook")
+        return super().register_full_backward_pre_hook(hook, prepend)  # type: ignore[misc]
+
+    def register_backward_hook(self, hook: Any) -> Any:
+        self._refuse("register_backward_hook")
+        return super().register_backward_hook(hook)  # type: ignore[misc]
+
+
+class EngineList(EnginePart, ModuleList):
+    """The blocks of a model: indexed, sliced and walked over as a list, but not changed."""
+
+    def __init__(self, modules: Iterable[Any] = (), part: str = "") -> None:
+        super().__init__(modules)  # type: ignore[call-arg]
+        self.__dict__.update(_part=part, training=False)
+
+    def _engine_part(self) -> str:
+        return self.__dict__.get("_part", "")
+
+    def add_module(self, name: str, module: Any) -> None:
+        self._refuse("adding blocks")
+        super().add_module(name, module)
+
+    def __setitem__(self, index: Any, module: Any) -> None:
+        self._refuse("replacing blocks")
+        super().__setitem__(index, module)
+
+    def __delitem__(self, index: Any) -> None:
+        self._refuse("removing blocks")
+        super().__delitem__(index)
+
+    def insert(self, index: int, module: Any) -> None:
+        self._refuse("inserting blocks")
+        super().insert(index, module)

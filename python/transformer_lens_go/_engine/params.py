@@ -1,0 +1,165 @@
+"""Parameters: the engine's weights as Python holds them, made only when somebody asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import arrays, errors
+from .native import go
+
+__all__ = ["LazyTable", "ParameterStore", "numel", "strided_view"]
+
+
+class ParameterStore:
+    """The parameters of one model, by the engine's index. Each is a writable view of the engine's one copy.
+
+    What is asked of the whole model (`requires_grad_`, `zero_grad`) is noted here, so that it hands out nothing.
+    """
+
+    def __init__(self, model: int, shapes: dict[int, tuple[int, ...]]) -> None:
+        self._model = model
+        self.shapes = shapes
+        self._made: dict[int, Any] = {}
+        self._views: dict[int, Any] = {}
+        self._frozen: set[int] = set()
+        self._zeros: dict[str, Any] = {}
+        self._tied: dict[tuple, Any] = {}
+
+    def get(self, index: int) -> Any:
+        """The parameter: an `nn.Parameter`, or a NumPy array; the same object every time."""
+        made = self._made.get(index)
+        if made is None:
+            view = arrays.take(errors.call(go.ParamOpen, self._model, index))
+            made = self._made[index] = self._tied.setdefault(_place(view), self._wrap(index, view))
+        return made
+
+    def _wrap(self, index: int, view: Any) -> Any:
+        if arrays.torch is None:
+            return view
+        self._views[index] = view
+        return arrays.torch.nn.Parameter(view, requires_grad=index not in self._frozen)
+
+    def zeros(self, owner: str, shape: tuple[int, ...]) -> Any:
+        """What stands for a bias that the checkpoint does not have; the same array every time."""
+        if owner not in self._zeros:
+            self._zeros[owner] = arrays.zeros(shape)
+        return self._zeros[owner]
+
+    def set_requires_grad(self, indices: Iterable[int], value: bool) -> None:
+        """Switch gradients of these parameters, made or not, on or off."""
+        for index in indices:
+            (self._frozen.discard if value else self._frozen.add)(index)
+            if arrays.torch is not None and index in self._made:
+                self._made[index].requires_grad_(value)
+
+    def zero_grad(self, indices: Iterable[int], set_to_none: bool) -> None:
+        """Drop or zero the gradients that these parameters hold."""
+        for index in indices:
+            made = self._made.get(index)
+            if made is None or getattr(made, "grad", None) is None:
+                continue
+            if set_to_none:
+                made.grad = None
+            else:
+                made.grad.detach_().zero_()
+
+    def any_requires_grad(self) -> bool:
+        """Whether a parameter asks for gradients; one that nobody has seen does unless it was frozen."""
+        if len(self.shapes) > len(self._made.keys() | self._frozen):
+            return True
+        return any(made.requires_grad for made in self._made.values())
+
+    def settle(self) -> None:
+        """Before a run: see to it that what was written to weights is what the engine computes from.
+
+        `parameter.data = other` is copied into the engine's memory; a bias that is not there cannot be written.
+        """
+        for owner, zeros in self._zeros.items():
+            if zeros.any():
+                raise NotImplementedError(
+                    f"the bias of {owner} was written to, but the checkpoint has none and the engine adds "
+                    "none: set it back to zero, and add it with a hook on the output"
+                )
+        for index, view in self._views.items():
+            made = self._made[index]
+            if made.data_ptr() == view.data_ptr() and made.stride() == view.stride():
+                continue
+            if (
+                made.shape != view.shape
+                or not made.is_floating_point()
+                or made.device != view.device
+            ):
+                raise ValueError(
+                    f"a parameter of shape {tuple(view.shape)} ({arrays.dtype_name(view)}, cpu) was given "
+                    f".data of shape {tuple(made.shape)} ({arrays.dtype_name(made)}, {made.device}); the "
+                    "engine needs the same shape on the CPU"
+                )
+            with arrays.torch.no_grad():
+                view.copy_(made.data)
+            made.data = view
+
+
+class LazyTable(dict):
+    """A component's `_parameters` or `_buffers`: knows every name, and makes a value when it is looked at."""
+
+    def __init__(self, makers: dict[str, Callable[[], Any]]) -> None:
+        super().__init__(dict.fromkeys(makers))
+        self._makers = makers
+
+    def __getitem__(self, name: str) -> Any:
+        make = self._makers.get(name)
+        return super().__getitem__(name) if make is None else make()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            raise NotImplementedError(
+                f"putting another tensor in the place of {name!r} is not supported (torch.func, parametrizations): "
+                "the engine would not see it. Change the weight in place: weight.data.copy_(new)"
+            )
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError(
+            f"removing {name!r} is not supported: the engine computes with it"
+        )
+
+    def pop(self, name: str, *default: Any) -> Any:
+        return default[0] if default and name not in self else self.__delitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 (dict's own would not make it)
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+
+def _place(view: Any) -> tuple:
+    """Where an array lies: parameters over the same memory are one (tied embeddings)."""
+    if arrays.torch is not None:
+        return view.data_ptr(), view.shape, view.stride()
+    return view.__array_interface__["data"][0], view.shape, view.strides
+
+
+def strided_view(
+    parameter: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> Any:
+    """A view of a parameter's memory; shape, strides and offset count elements."""
+    if arrays.torch is not None:
+        return parameter.as_strided(shape, strides, parameter.storage_offset() + offset)
+    strided, size = np.lib.stride_tricks.as_strided, parameter.itemsize
+    start = strided(parameter, (offset + 1,), (size,))[offset:]
+    return strided(start, shape, tuple(step * size for step in strides))
+
+
+def numel(shapes: Iterable[tuple[int, ...]]) -> int:
+    """How many numbers arrays of these shapes hold together."""
+    return sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes)

@@ -1,0 +1,146 @@
+"""What a hook returned, made into what the edge becomes: checked, cast, broadcast, and lent to the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import arrays
+from .inputs import CODES
+from .native import go, native
+
+__all__ = ["fit", "put"]
+
+_close, _borrow = native.take, native.borrow
+
+
+def _lend(run: int, address: int, array: Any, strides: tuple[int, ...] | None) -> int:
+    handle = _borrow(address, CODES[array.dtype], array.shape, strides)
+    try:
+        go.RunReplace(run, handle)
+    finally:
+        _close(handle)
+    return 2
+
+
+if arrays.torch is not None:
+    _Tensor, _strided = arrays.torch.Tensor, arrays.torch.strided
+
+    def put(run: int, point: Any, given: Any, result: Any, alive: list[Any]) -> int:
+        """Let the edge at `point` go on with what its hook returned, which `alive` keeps until the run is over.
+
+        Returns what a callback of the engine answers: 0 where `result` is the memory of `given`, else 2.
+        """
+        plain = (
+            isinstance(result, _Tensor)
+            and result.dtype is given.dtype
+            and result.shape == given.shape
+            and result.is_cpu
+            and result.layout is _strided
+            and not result.is_neg()
+        )
+        if not plain:
+            result = fit(point.name, point._resize, given, result)
+        address, strides = result.data_ptr(), result.stride()
+        if (
+            address == given.data_ptr()
+            and strides == given.stride()
+            and result.shape == given.shape
+        ):
+            return 0
+        alive.append(result)
+        return _lend(run, address, result, strides)
+
+else:
+
+    def put(run: int, point: Any, given: Any, result: Any, alive: list[Any]) -> int:
+        """Let the edge at `point` go on with what its hook returned, which `alive` keeps until the run is over.
+
+        Returns what a callback of the engine answers: 0 where `result` is the memory of `given`, else 2.
+        """
+        plain = (
+            type(result) is np.ndarray
+            and result.dtype == given.dtype
+            and result.shape == given.shape
+        )
+        if not plain:
+            result = fit(point.name, point._resize, given, result)
+        address = result.__array_interface__["data"][0]
+        if (
+            result.base is not None  # else it is nobody's view, and the question is slow
+            and result.strides == given.strides
+            and result.shape == given.shape
+            and address == given.__array_interface__["data"][0]
+        ):
+            return 0
+        if not result.flags.c_contiguous:
+            result = np.ascontiguousarray(result)
+            address = result.__array_interface__["data"][0]
+        alive.append(result)
+        return _lend(run, address, result, None)
+
+
+def fit(name: str, resize: bool, given: Any, result: Any) -> Any:
+    """`result` as the edge `name` can carry it in place of `given`.
+
+    What it cannot carry is a TypeError (no array at all) or a RuntimeError. With `resize`, as at edges of the
+    residual stream, other batch and position sizes pass on; elsewhere results are broadcast.
+    """
+    result = _checked(name, given, result)
+    if result.dtype != given.dtype:
+        result = result.to(given.dtype) if arrays.torch is not None else result.astype(given.dtype)
+    if result.shape != given.shape and not (resize and _differs_in_size_only(given, result)):
+        result = _broadcast(name, given, result)
+    return result if arrays.torch is None else result.resolve_neg()
+
+
+def _checked(name: str, given: Any, result: Any) -> Any:
+    expected = f"expected {_describe(given)}"
+    if arrays.torch is not None:
+        if not isinstance(result, arrays.torch.Tensor):
+            raise TypeError(
+                f"the hook at {name} returned {type(result).__name__}; expected None or a torch.Tensor "
+                f"({_describe(given)})"
+            )
+        if result.device != given.device or result.layout != arrays.torch.strided:
+            raise RuntimeError(
+                f"the hook at {name} returned a {result.layout} tensor on device {result.device}; "
+                f"{expected}: return it after .to({str(given.device)!r})"
+            )
+        real = not result.is_complex() and result.dtype != arrays.torch.bool
+    else:
+        if not isinstance(result, (np.ndarray, np.generic)):
+            raise TypeError(
+                f"the hook at {name} returned {type(result).__name__}; expected None or a NumPy array "
+                f"({_describe(given)})"
+            )
+        result = np.asarray(result)
+        real = result.dtype.kind in "iuf" or arrays.dtype_name(result) == "bfloat16"
+    if not real or arrays.is_floating(result) != arrays.is_floating(given):
+        raise RuntimeError(f"the hook at {name} returned {_describe(result)}; {expected}")
+    return result
+
+
+def _differs_in_size_only(given: Any, result: Any) -> bool:
+    """Whether only batch and position sizes differ: not the number of axes, nor a width."""
+    if result.ndim != given.ndim or 0 in result.shape:
+        return False
+    return result.ndim == 2 or result.shape[-1] == given.shape[-1]
+
+
+def _broadcast(name: str, given: Any, result: Any) -> Any:
+    try:
+        if arrays.torch is not None:
+            return result.expand(given.shape)
+        return np.broadcast_to(result, given.shape)
+    except (RuntimeError, ValueError):
+        raise RuntimeError(
+            f"the hook at {name} returned shape {tuple(result.shape)}; expected {tuple(given.shape)} or "
+            "a shape that broadcasts to it"
+        ) from None
+
+
+def _describe(array: Any) -> str:
+    where = f" on {array.device}" if arrays.torch is not None else ""
+    return f"{arrays.dtype_name(array)} {tuple(array.shape)}{where}"

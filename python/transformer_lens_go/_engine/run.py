@@ -1,0 +1,208 @@
+"""One run of the engine: the question it is asked, the hooks it calls on the way, and the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from . import arrays, closing, errors, replace
+from .inputs import Borrowed
+from .model import EngineModel
+from .native import go, native
+
+__all__ = ["Answer", "Question", "run"]
+
+_ENDED = -1  # what the engine answers when a callback ended the run
+_ARRAYS = ("tokens", "attention_mask", "positions", "embeds", "resid")
+
+
+@dataclass(slots=True)
+class Question:
+    """What is given, what is wanted, and which hook points (by index) to keep.
+
+    Given is one of `tokens` [b, p], `embeds` [b, p, d], `resid` [b, p, d] entering block `start`, or the
+    `arguments` of one `component` that runs by itself. `output` is "logits", "resid" (entering block `stop`),
+    "component" or "none".
+    """
+
+    tokens: Any = None
+    attention_mask: Any = None
+    positions: Any = None
+    embeds: Any = None
+    resid: Any = None
+    start: int | None = None
+    stop: int | None = None
+    component: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    output: str = "logits"
+    keep: Sequence[int] | str = ()
+
+    def text(self, lent: Borrowed) -> str:
+        """The question as the engine reads it, with handles for the arrays."""
+        asked: dict[str, Any] = {"output": self.output, "keep": self.keep, "call": True}
+        if os.environ.get("TRANSFORMER_LENS_GO_PLAN") == "plain":
+            asked["plain"] = True
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                asked[name] = lent.add(array)
+        if self.start is not None:
+            asked["start"] = self.start
+        if self.stop is not None:
+            asked["stop"] = self.stop
+        if self.component is not None:
+            handles = {name: lent.add(array) for name, array in self.arguments.items()}
+            asked["component"] = {"name": self.component, "args": handles}
+        return json.dumps(asked)
+
+    def floating_inputs(self) -> list[Any]:
+        """The given arrays that may carry gradients."""
+        given = [self.embeds, self.resid, *self.arguments.values()]
+        return [array for array in given if array is not None and array.is_floating_point()]
+
+
+class Answer:
+    """What a run gave. The handles are ended by taking their arrays, or by `close`."""
+
+    __slots__ = ("_extra", "_kept", "_live", "_output")
+
+    def __init__(self, told: dict[str, Any], live: list[Any] | None) -> None:
+        self._output: int = told["output"]
+        self._extra: list[int] = told.get("extra") or []
+        self._kept: list[int] = told.get("kept") or []
+        self._live = live
+
+    def output(self, name: str = "the output") -> Any:
+        """The output's array, part of the autograd graph where gradients are on; None when none was wanted."""
+        handle, self._output = self._output, 0
+        if not handle:
+            return None
+        return _edge(partial(arrays.take, handle), name, self._live)
+
+    def extra(self, name: str = "the output") -> list[Any]:
+        """Further outputs, such as the pattern of an attention layer, part of the autograd graph likewise."""
+        handles, self._extra = self._extra, []
+        return [_edge(partial(arrays.take, handle), name, self._live) for handle in handles]
+
+    def kept(self) -> list[tuple[int, Any]]:
+        """(point, array) for each kept point in execution order; never part of the autograd graph."""
+        flat, self._kept = self._kept, []
+        take, pairs = arrays.take, iter(flat)
+        return [(point, take(handle)) for point, handle in zip(pairs, pairs, strict=True)]
+
+    def close(self) -> None:
+        """Let go of what was not taken."""
+        handles = [self._output, *self._extra, *self._kept[1::2]]
+        self._output, self._extra, self._kept = 0, [], []
+        for handle in handles:
+            if handle:
+                arrays.close(handle)
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run(model: EngineModel, question: Question) -> Answer:
+    """Ask the engine. What a hook raises comes out unchanged, and ends the run."""
+    live = _live_at_start(model, question)
+    alive: list[Any] = []
+    dispatch = (
+        _plain(model.hooks.calls, alive) if live is None else _grad(model.hooks.calls, alive, live)
+    )
+    with Borrowed() as lent:
+        result = _call(model.handle, question.text(lent), dispatch)
+    del alive
+    return Answer(json.loads(errors.call(go.ResultTake, result)), live)
+
+
+def _call(model: int, question: str, dispatch: Callable[[int, int, int], int]) -> int:
+    dispatcher = native.Dispatcher(dispatch)
+    closing.enter()
+    try:
+        result = errors.call(go.Run, model, question, dispatcher)
+    finally:
+        closing.leave()
+        raised = dispatcher.exc
+        if raised is not None:
+            dispatcher.exc = None
+            try:
+                raise raised
+            finally:
+                del raised  # else its traceback holds this frame, and this frame it
+    if result == _ENDED:
+        raise SystemExit("the interpreter is exiting")
+    return result
+
+
+def _live_at_start(model: EngineModel, question: Question) -> list[Any] | None:
+    """The tensors on which the run's gradients depend; None when gradients are off."""
+    model.params.settle()
+    if arrays.torch is None or not arrays.torch.is_grad_enabled():
+        return None
+    live = [array for array in question.floating_inputs() if array.requires_grad]
+    if model.params.any_requires_grad():
+        from .autograd import anchor
+
+        live.append(anchor())
+    return live
+
+
+def _edge(make: Callable[[], Any], name: str, live: list[Any] | None) -> Any:
+    """The array of an edge; where anything it depends on carries gradients, as the output of a segment."""
+    if not live:
+        return make()
+    from .autograd import Segment
+
+    return Segment.apply(make, name, *live)
+
+
+def _plain(
+    calls: dict[int, tuple[Callable[..., Any], Any]], alive: list[Any]
+) -> Callable[[int, int, int], int]:
+    """Calls hooks without autograd. This is the path that every hook's cost is measured on."""
+    view, find, put = arrays.view, calls.get, replace.put
+    is_closing = closing.is_closing
+
+    def dispatch(run: int, hook: int, tensor: int) -> int:
+        record = find(hook)
+        if record is None:  # a look whether to go on, or a hook that was taken off meanwhile
+            return is_closing()
+        call, point = record
+        given = view(tensor)
+        result = call(given, hook=point)
+        if result is None or result is given:
+            return 0
+        return put(run, point, given, result, alive)
+
+    return dispatch
+
+
+def _grad(
+    calls: dict[int, tuple[Callable[..., Any], Any]], alive: list[Any], live: list[Any]
+) -> Callable[[int, int, int], int]:
+    """Calls hooks with tensors that are part of the autograd graph; what they make of them joins `live`."""
+
+    def dispatch(run: int, hook: int, tensor: int) -> int:
+        record = calls.get(hook)
+        if record is None:
+            return closing.is_closing()
+        call, point = record
+        given = _edge(partial(arrays.view, tensor), f"the hook at {point.name}", live)
+        result = call(given, hook=point)
+        if result is None or result is given:
+            if given.requires_grad:
+                live.append(given)
+            return 0
+        result = replace.fit(point.name, point._resize, given, result)
+        if result.requires_grad:
+            live.append(result)
+        return replace.put(run, point, given, result.detach(), alive)
+
+    return dispatch

@@ -1,0 +1,27 @@
+"""Models and their components."""
+
+from __future__ import annotations
+
+from .bridge import TransformerBridge
+from .generalized_components import (
+    AttentionBridge,
+    BlockBridge,
+    EmbeddingBridge,
+    JointQKVAttentionBridge,
+    LinearBridge,
+    MLPBridge,
+    NormalizationBridge,
+    UnembeddingBridge,
+)
+
+__all__ = [
+    "AttentionBridge",
+    "BlockBridge",
+    "EmbeddingBridge",
+    "JointQKVAttentionBridge",
+    "LinearBridge",
+    "MLPBridge",
+    "NormalizationBridge",
+    "TransformerBridge",
+    "UnembeddingBridge",
+]

@@ -1,0 +1,131 @@
+"""TransformerBridge: a model of the engine with transformer_lens' interface. Its methods live beside this file."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .._engine.model import EngineModel
+from .._engine.module import EnginePart, Module
+from ..config import TransformerBridgeConfig
+from ..hook_points import HookIntrospectionMixin
+from .caching import CachingMixin
+from .component_setup import setup_components
+from .directions import DirectionsMixin
+from .flags import FlagsMixin
+from .forward import ForwardMixin
+from .generalized_components.base import ABSENT
+from .hooking import HookingMixin, near_names
+from .later import LaterMixin
+from .loading import boot_transformers
+from .placement import PlacementMixin
+from .running import RunningMixin
+from .text import TextMixin
+from .tree import describe
+from .weights import WeightsMixin
+
+__all__ = ["TransformerBridge"]
+
+
+class TransformerBridge(
+    ForwardMixin,
+    RunningMixin,
+    CachingMixin,
+    HookingMixin,
+    FlagsMixin,
+    WeightsMixin,
+    TextMixin,
+    DirectionsMixin,
+    LaterMixin,
+    HookIntrospectionMixin,
+    PlacementMixin,
+    EnginePart,
+    Module,
+):
+    """A language model whose every activation can be watched and edited.
+
+    Made by `TransformerBridge.boot_transformers(folder, .gguf file, or repository id)`. Parts are attributes
+    (`model.blocks[3].attn.W_Q`) and can be called by themselves; hook points have names (`model.hook_dict`).
+    """
+
+    boot_transformers = staticmethod(boot_transformers)
+
+    hook_aliases: ClassVar[dict[str, Any]] = {
+        "hook_embed": "embed.hook_out",
+        "hook_pos_embed": ["pos_embed.hook_out", "rotary_emb.hook_out"],
+        "hook_unembed": "unembed.hook_out",
+    }
+
+    def __init__(
+        self, model: Any, adapter: Any = None, tokenizer: Any = None, *, driver: Any = None
+    ) -> None:
+        if not isinstance(model, EngineModel):
+            raise TypeError(
+                f"TransformerBridge is made by boot_transformers, not of a {type(model).__name__}: for a "
+                "model in memory, TransformerBridge.boot_transformers(name, hf_model=model)"
+            )
+        super().__init__()
+        self.__dict__.update(
+            training=False,
+            context_level=0,
+            compatibility_mode=False,
+            _engine=model,
+            _tokenizer=None,
+        )
+        self.__dict__["cfg"] = TransformerBridgeConfig.from_engine(model.cfg, self._on_config_write)
+        parts, points, hook_dict = setup_components(model, self.cfg)
+        names: list[list[str]] = [[] for _ in points]
+        for name, point in hook_dict.items():
+            names[point._index].append(name)
+        self.__dict__.update(_parts=parts, _points=points, _hook_dict=hook_dict, _names=names)
+        self._modules.update(parts)
+        if tokenizer is not None:
+            self.set_tokenizer(tokenizer)
+
+    def close(self) -> None:
+        """Let go of the engine's model now rather than with the last reference; it cannot run afterwards."""
+        self._engine.close()
+
+    def _engine_part(self) -> str:
+        return "the model"
+
+    def _is_engine_name(self, name: str) -> bool:
+        own = self.__dict__
+        return name == "cfg" or name in own.get("_parts", ()) or name in own.get("_hook_dict", ())
+
+    def __getattr__(self, name: str) -> Any:
+        point = self.__dict__.get("_hook_dict", {}).get(name)
+        if point is not None:
+            return point
+        if name in ABSENT:
+            raise AttributeError(f"{type(self).__name__} has no {name}: {ABSENT[name]}")
+        described = getattr(type(self), name, None)
+        if isinstance(described, property) and described.fget is not None:
+            described.fget(self)  # raises again what brought us here, which Python has dropped
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            hint = near_names(name, self._hook_dict) if name.startswith("hook_") else ""
+            text = f"{type(self).__name__!r} object has no attribute {name!r}{hint and '.'}{hint}"
+            raise AttributeError(text, name=name, obj=self) from None
+
+    def __dir__(self) -> list[str]:
+        roots = (name for name in self._hook_dict if "." not in name)
+        return sorted({*super().__dir__(), *self._parts, *roots})
+
+    def __str__(self) -> str:
+        lines = ["TransformerBridge:"]
+
+        def add(parts: dict[str, Any], depth: int) -> None:
+            for name, part in parts.items():
+                shown = part[0] if hasattr(part, "__len__") else part
+                lines.append(f"{'  ' * depth}{name}: {type(shown).__name__}")
+                add(shown.submodules, depth + 1)
+
+        add(self._parts, 1)
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        millions = self.n_params_total / 1e6
+        cfg = self.cfg
+        title = f"TransformerBridge({cfg.architecture}, {millions:.1f}M parameters, {cfg.n_layers} layers)"
+        return describe(title, self._parts)

@@ -1,0 +1,88 @@
+"""Builds the tree of components from what the engine says about its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._engine.model import EngineModel
+from .._engine.module import EngineList
+from ..hook_points import HookPoint
+from . import generalized_components
+from .generalized_components import GeneralizedComponent
+from .generalized_components.base import View
+
+__all__ = ["setup_components"]
+
+
+def setup_components(
+    engine: EngineModel, cfg: Any
+) -> tuple[dict[str, Any], list[HookPoint], dict[str, HookPoint]]:
+    """The top-level parts by name, the hook points by the engine's index, and all of them by name.
+
+    Names are the canonical ones in the engine's order, then the aliases; an alias is the same HookPoint.
+    """
+    points = []
+    for index, told in enumerate(engine.points):
+        point = HookPoint()
+        point._bind(engine.hooks, index, told["name"], told.get("resize", False))
+        points.append(point)
+    hook_dict = {point.name: point for point in points}
+    parts = _build(engine, cfg, points)
+    for alias, canonical in engine.aliases:
+        hook_dict[alias] = hook_dict[canonical]
+        owner, _, short = alias.rpartition(".")
+        if owner:
+            parts[owner]._aliases[short] = hook_dict[canonical]
+    return {name: part for name, part in parts.items() if "." not in name}, points, hook_dict
+
+
+def _build(engine: EngineModel, cfg: Any, points: list[HookPoint]) -> dict[str, Any]:
+    """Every component by its path, each hung into its parent."""
+    parameters = {
+        (told["name"], parameter["name"]): parameter["index"]
+        for told in engine.components
+        for parameter in told.get("params") or ()
+    }
+    parts: dict[str, Any] = {}
+    for told in engine.components:
+        name = told["name"]
+        hooks: list[int] = told.get("hooks") or []
+        part = _component_class(told)(name, cfg)
+        part._bind(
+            engine,
+            {points[i].name.rpartition(".")[2]: points[i] for i in hooks},
+            {p["name"]: p["index"] for p in told.get("params") or ()},
+            {view["name"]: _view(view, parameters) for view in told.get("views") or ()},
+        )
+        parts[name] = part
+        _hang(part, name, parts)
+    return parts
+
+
+def _hang(part: GeneralizedComponent, name: str, parts: dict[str, Any]) -> None:
+    owner, _, short = name.rpartition(".")
+    if not owner:
+        return
+    if short.isdigit():
+        if owner not in parts:
+            parts[owner] = EngineList((), f"the list of {owner}")
+        parts[owner]._modules[short] = part
+    else:
+        parts[owner]._add_part(short, part)
+
+
+def _component_class(told: dict[str, Any]) -> type[GeneralizedComponent]:
+    if told["class"] not in generalized_components.__all__:
+        raise RuntimeError(
+            f"the engine describes {told['name']} as a {told['class']}, which this package does not "
+            "know: the engine and the package are of different versions"
+        )
+    return getattr(generalized_components, told["class"])
+
+
+def _view(told: dict[str, Any], parameters: dict[tuple[str, str], int]) -> View:
+    kind, shape = told.get("kind", "stored"), tuple(told.get("shape") or ())
+    if kind != "stored":
+        return View(kind, shape)
+    index = parameters[told["component"], told["param"]]
+    return View(kind, shape, index, tuple(told["strides"]), told.get("offset", 0))

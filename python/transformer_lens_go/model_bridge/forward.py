@@ -1,0 +1,270 @@
+"""`forward`: what a call of the model asks the engine, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._engine import arrays
+from .._engine.inputs import attention_mask as mask_input
+from .._engine.inputs import float_input, token_ids
+from .._engine.run import Answer, Question, run
+from ..utilities.tokenize_utils import get_attention_mask
+from . import loss
+from .text import TextMixin
+
+__all__ = ["ForwardMixin", "Kept"]
+
+Kept = list[tuple[int, Any]]
+
+_RETURN_TYPES = ("logits", "loss", "both", "predictions", None)
+# What Hugging Face models return beside the logits; it changes nothing of what is returned here.
+_WITHOUT_EFFECT = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What to make of the engine's answer."""
+
+    return_type: str | None
+    per_token: bool
+    labels: Any
+    tokens: Any
+    mask: Any
+
+    def check(self) -> None:
+        """Raise ValueError for a loss that has no targets."""
+        if self.return_type in ("loss", "both") and self.labels is None and self.tokens is None:
+            raise ValueError(
+                "Cannot compute loss with inputs_embeds — token IDs required for labels. Pass labels="
+            )
+
+
+class ForwardMixin(TextMixin):
+    """Needs `cfg`, `_engine` and `blocks`."""
+
+    blocks: Any
+    _engine: Any
+
+    def forward(
+        self,
+        input: Any,
+        return_type: str | None = "logits",
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
+        padding_side: str | None = None,
+        attention_mask: Any | None = None,
+        labels: Any | None = None,
+        start_at_layer: int | None = None,
+        stop_at_layer: int | None = None,
+        pixel_values: Any | None = None,
+        input_values: Any | None = None,
+        past_key_values: Any | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the model on text, ids [pos] or [batch, pos], or embeddings [batch, pos, d_model].
+
+        Args:
+            input: a list of texts is padded on `padding_side` (None: the tokenizer's).
+            return_type: "logits" [batch, pos, d_vocab], "loss" (of the next tokens; a scalar), "both" (a
+                tuple), "predictions" (the text of masked tokens), or None.
+            loss_per_token: losses [batch, pos - 1] in place of their mean.
+            attention_mask: 0 for positions to leave out, 1 for the others: [batch, pos].
+            labels: targets [batch, pos] for the loss in place of the ids; -100 does not count.
+            start_at_layer: `input` is the residual stream [batch, pos, d_model] entering that block.
+            stop_at_layer: return the residual stream entering that block; blocks from there on do not run.
+                Negative ones count from the end.
+
+        `position_ids` may be given as a keyword.
+        """
+        absent = {
+            "pixel_values": pixel_values,
+            "input_values": input_values,
+            "past_key_values": past_key_values,
+        }
+        return self._answer(
+            (),
+            input,
+            return_type=return_type,
+            loss_per_token=loss_per_token,
+            prepend_bos=prepend_bos,
+            padding_side=padding_side,
+            attention_mask=attention_mask,
+            labels=labels,
+            start_at_layer=start_at_layer,
+            stop_at_layer=stop_at_layer,
+            **absent,
+            **kwargs,
+        )[0]
+
+    def _answer(
+        self,
+        keep: Sequence[int] | str,
+        input: Any,
+        *,
+        return_type: str | None = "logits",
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
+        padding_side: str | None = None,
+        attention_mask: Any | None = None,
+        labels: Any | None = None,
+        start_at_layer: int | None = None,
+        stop_at_layer: int | None = None,
+        **kwargs: Any,
+    ) -> tuple[Any, Kept, int]:
+        """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
+        attention_mask, positions = _keywords(return_type, attention_mask, kwargs)
+        question = Question(keep=keep)
+        if start_at_layer is not None:
+            self._start(question, input, start_at_layer)
+        elif arrays.is_array(input) and arrays.is_floating(input):
+            question.embeds = float_input(input, self.cfg.d_model, "embeddings", 3)
+        else:
+            side = padding_side or getattr(self.tokenizer, "padding_side", "right")
+            question.tokens = self._ids(input, prepend_bos, padding_side)
+            if attention_mask is None and positions is None and side == "left":
+                attention_mask, positions = self._left_padding(input, question.tokens, side)
+        given = next(a for a in (question.tokens, question.embeds, question.resid) if a is not None)
+        batch, pos = given.shape[:2]
+        if attention_mask is not None:
+            question.attention_mask = mask_input(attention_mask, batch, pos)
+            if question.tokens is None and positions is None:
+                # embeddings and streams keep their places, masked or not, as upstream
+                positions = np.arange(pos)[None].repeat(batch, 0)
+        if positions is not None:
+            question.positions = token_ids(positions)
+        if labels is not None:
+            labels = token_ids(labels)
+        wanted = _Wanted(
+            return_type, loss_per_token, labels, question.tokens, question.attention_mask
+        )
+        stops = self._stop(question, stop_at_layer, start_at_layer)
+        if not stops:
+            wanted.check()
+            question.output = "logits" if return_type is not None else "none"
+        with run(self._engine, question) as answer:
+            output = answer.output("the residual stream") if stops else self._finish(answer, wanted)
+            return output, answer.kept(), batch
+
+    def _ids(self, input: Any, prepend_bos: bool | None, padding_side: Any) -> Any:
+        if isinstance(input, str):
+            return token_ids(
+                self.to_tokens(input, prepend_bos=prepend_bos, padding_side=padding_side)
+            )
+        if isinstance(input, (list, tuple)):
+            if not input or not all(isinstance(text, str) for text in input):
+                raise ValueError(
+                    "a list is taken as texts, and its entries must be str; pass ids as a tensor or array"
+                )
+            texts = list(input)
+            return token_ids(
+                self.to_tokens(texts, prepend_bos=prepend_bos, padding_side=padding_side)
+            )
+        return token_ids(input)
+
+    def _left_padding(self, input: Any, tokens: Any, side: str) -> tuple[Any, Any]:
+        """The mask and positions that go with texts padded on the left; None for both otherwise."""
+        if not isinstance(input, (list, tuple)) or len(input) < 2:
+            return None, None
+        if self.tokenizer is None or self.tokenizer.pad_token_id is None:
+            return None, None
+        mask = get_attention_mask(self.tokenizer, tokens, self.cfg.default_prepend_bos, side)
+        positions = mask.cumsum(-1) - 1
+        return mask, positions * mask + (1 - mask)  # padding gets position 1, as upstream
+
+    def _start(self, question: Question, input: Any, layer: int) -> None:
+        if not (arrays.is_array(input) and arrays.is_floating(input)):
+            raise ValueError(
+                "start_at_layer requires a residual-stream tensor [batch, pos, d_model]; got "
+                f"{type(input).__name__}. Capture it from a prior run_with_cache (e.g. "
+                "cache['blocks.k.hook_in'])."
+            )
+        layers = len(self.blocks)
+        start = layer + layers if layer < 0 else layer
+        if not 0 <= start < layers:
+            raise ValueError(f"start_at_layer={start} out of range [0, {layers}).")
+        stream = input if input.ndim == 3 else input[None]
+        question.resid = float_input(stream, self.cfg.d_model, "the residual stream", 3)
+        question.start = start
+
+    def _stop(self, question: Question, layer: int | None, start: int | None) -> bool:
+        """Note where to stop; False where the run goes on to the end, as it does for other numbers."""
+        if layer is None:
+            return False
+        layers = len(self.blocks)
+        stop = layer + layers if layer < 0 else layer
+        if not 0 <= stop < layers:
+            return False
+        if question.start is not None and stop < question.start:
+            raise ValueError(f"stop_at_layer={layer} is before start_at_layer={start}")
+        question.stop, question.output = stop, "resid"
+        return True
+
+    def _finish(self, answer: Answer, wanted: _Wanted) -> Any:
+        if wanted.return_type is None:
+            return None
+        logits = answer.output("the logits")
+        if wanted.return_type == "logits":
+            return logits
+        if wanted.return_type == "predictions":
+            return self._predictions(logits, wanted.tokens)
+        if wanted.labels is not None:
+            value = loss.labels_loss(logits, wanted.labels, wanted.mask, wanted.per_token)
+        else:
+            value = loss.loss_fn(logits, wanted.tokens, wanted.mask, wanted.per_token)
+        return (logits, value) if wanted.return_type == "both" else value
+
+    def _predictions(self, logits: Any, tokens: Any) -> str | list[str]:
+        """The likeliest text at each masked token; "Prediction i: …" where there are several."""
+        if self.tokenizer is None:
+            raise AssertionError("Tokenizer required for return_type='predictions'")
+        if tokens is None:
+            raise AssertionError("input_ids required for MLM predictions")
+        mask = getattr(self.tokenizer, "mask_token_id", None)
+        chosen = logits.argmax(-1)[tokens == (-1 if mask is None else mask)]
+        text = self.tokenizer.decode(chosen.tolist())
+        parts = text.split(" ")
+        return text if len(parts) == 1 else [f"Prediction {i}: {p}" for i, p in enumerate(parts)]
+
+    def loss_fn(
+        self, logits: Any, tokens: Any, attention_mask: Any | None = None, per_token: bool = False
+    ) -> Any:
+        """The next-token loss of logits [batch, pos, d_vocab] at tokens [batch, pos]."""
+        return loss.loss_fn(logits, tokens, attention_mask, per_token)
+
+    def input_to_embed(
+        self,
+        input: Any,
+        prepend_bos: bool | None = None,
+        padding_side: str | None = None,
+        attention_mask: Any | None = None,
+    ) -> tuple[Any, Any, None, Any]:
+        """(residual stream entering block 0, tokens, None, mask): what `start_at_layer=0` goes on from."""
+        tokens = self._ids(input, prepend_bos, padding_side)
+        if attention_mask is None and getattr(self.tokenizer, "padding_side", None) == "left":
+            prepend = self.cfg.default_prepend_bos if prepend_bos is None else prepend_bos
+            attention_mask = get_attention_mask(self.tokenizer, tokens, prepend)
+        residual = self.forward(tokens, stop_at_layer=0, attention_mask=attention_mask)
+        return residual, tokens, None, attention_mask
+
+
+def _keywords(return_type: Any, mask: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """The mask and the positions among what was passed; raises for what the engine does not take."""
+    if return_type == "logits_and_cache" or kwargs.pop("past_key_values", None) is not None:
+        raise NotImplementedError(
+            "the KV cache (return_type='logits_and_cache', past_key_values=) is not in this version yet: "
+            "pass the whole sequence"
+        )
+    if return_type not in _RETURN_TYPES:
+        raise ValueError(f"Invalid return_type: {return_type}. Expected one of {_RETURN_TYPES}")
+    for name, models in (("pixel_values", "multimodal or vision"), ("input_values", "audio")):
+        if kwargs.pop(name, None) is not None:
+            raise ValueError(f"{name} can only be passed to {models} models; this one reads text")
+    positions, other = kwargs.pop("position_ids", None), kwargs.pop("one_zero_attention_mask", None)
+    unknown = sorted(set(kwargs) - {*_WITHOUT_EFFECT, "use_past_kv_cache"})
+    if unknown:
+        raise TypeError(f"forward() got unexpected keyword arguments: {', '.join(unknown)}")
+    return (other if mask is None else mask), positions

@@ -1,0 +1,35 @@
+"""The kinds of components that models consist of, by upstream's names."""
+
+from __future__ import annotations
+
+from .attention import AttentionBridge
+from .base import GeneralizedComponent
+from .block import BlockBridge
+from .embedding import EmbeddingBridge
+from .gated_mlp import GatedMLPBridge
+from .joint_qkv_attention import JointQKVAttentionBridge
+from .linear import LinearBridge
+from .mlp import MLPBridge
+from .normalization import NormalizationBridge
+from .pos_embed import PosEmbedBridge
+from .position_embeddings_attention import PositionEmbeddingsAttentionBridge
+from .rms_normalization import RMSNormalizationBridge
+from .rotary_embedding import RotaryEmbeddingBridge
+from .unembedding import UnembeddingBridge
+
+__all__ = [
+    "AttentionBridge",
+    "BlockBridge",
+    "EmbeddingBridge",
+    "GatedMLPBridge",
+    "GeneralizedComponent",
+    "JointQKVAttentionBridge",
+    "LinearBridge",
+    "MLPBridge",
+    "NormalizationBridge",
+    "PosEmbedBridge",
+    "PositionEmbeddingsAttentionBridge",
+    "RMSNormalizationBridge",
+    "RotaryEmbeddingBridge",
+    "UnembeddingBridge",
+]

@@ -1,0 +1,41 @@
+"""Attention layers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .base import GeneralizedComponent
+
+__all__ = ["AttentionBridge"]
+
+
+class AttentionBridge(GeneralizedComponent):
+    """Queries, keys and values of heads, patterns, and the output projection.
+
+    `W_Q` [n_heads, d_model, d_head], `W_K` and `W_V` [n_kv_heads, d_model, d_head], `W_O` [n_heads, d_head,
+    d_model] and the biases are writable views of the weights; biases are None where the checkpoint has none.
+    """
+
+    hook_aliases: ClassVar[dict[str, str]] = {
+        "hook_q": "q.hook_out",
+        "hook_k": "k.hook_out",
+        "hook_v": "v.hook_out",
+        "hook_z": "o.hook_in",
+    }
+    property_aliases: ClassVar[dict[str, str]] = {
+        "W_Q": "q.weight",
+        "W_K": "k.weight",
+        "W_V": "v.weight",
+        "W_O": "o.weight",
+        "b_Q": "q.bias",
+        "b_K": "k.bias",
+        "b_V": "v.bias",
+        "b_O": "o.bias",
+    }
+    supports_attn_result: ClassVar[bool] = True
+    supports_split_qkv_fork: ClassVar[bool] = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """(output [batch, pos, d_model], pattern [batch, head, query, key]) of hidden states."""
+        out, pattern = self._on_stream(args, kwargs)
+        return out, pattern

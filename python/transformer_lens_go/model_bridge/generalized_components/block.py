@@ -1,0 +1,36 @@
+"""Transformer blocks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .base import GeneralizedComponent
+
+__all__ = ["BlockBridge"]
+
+
+class BlockBridge(GeneralizedComponent):
+    """Attention and MLP around one residual stream: `hook_in` and `hook_out` see the stream."""
+
+    is_list_item = True
+    hook_aliases: ClassVar[dict[str, str]] = {
+        "hook_resid_pre": "hook_in",
+        "hook_resid_mid": "ln2.hook_in",
+        "hook_resid_post": "hook_out",
+        "hook_attn_in": "attn.hook_attn_in",
+        "hook_attn_out": "attn.hook_out",
+        "hook_q_input": "attn.hook_q_input",
+        "hook_k_input": "attn.hook_k_input",
+        "hook_v_input": "attn.hook_v_input",
+        "hook_mlp_out": "mlp.hook_out",
+    }
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The stream [batch, pos, d_model] after the block.
+
+        In a tuple of one when called on hidden states alone, as upstream's blocks answer; the bare tensor when
+        masks or positions are passed too.
+        """
+        alone = len(args) + len(kwargs) == 1
+        (out,) = self._on_stream(args, kwargs)
+        return (out,) if alone else out

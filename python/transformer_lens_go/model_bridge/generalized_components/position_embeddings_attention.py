@@ -1,0 +1,12 @@
+"""Attention that turns queries and keys by their positions (the Llama kind)."""
+
+from __future__ import annotations
+
+from .attention import AttentionBridge
+
+__all__ = ["PositionEmbeddingsAttentionBridge"]
+
+
+class PositionEmbeddingsAttentionBridge(AttentionBridge):
+    """`hook_rot_q` and `hook_rot_k` are after the rotation. Called by itself it rotates by 0, 1, 2, … unless
+    `position_ids` or `position_embeddings=(cos, sin)` say otherwise."""

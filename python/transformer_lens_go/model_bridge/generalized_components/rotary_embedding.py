@@ -1,0 +1,24 @@
+"""The cosines and sines by which rotary attention turns queries and keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._engine.inputs import float_input, token_ids
+from .base import GeneralizedComponent
+
+__all__ = ["RotaryEmbeddingBridge"]
+
+
+class RotaryEmbeddingBridge(GeneralizedComponent):
+    """The same for all layers; no weights."""
+
+    def forward(self, x: Any, position_ids: Any) -> tuple[Any, Any]:
+        """(cos, sin), each [batch, pos, rotary width], for positions [batch, pos]; `x` only goes to `hook_in`."""
+        width = self.config.d_model
+        arguments = {
+            "x": float_input(x, width, f"x of {self.name}", 3),
+            "position_ids": token_ids(position_ids),
+        }
+        cos, sin = self._ask(arguments)
+        return cos, sin

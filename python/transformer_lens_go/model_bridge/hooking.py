@@ -1,0 +1,226 @@
+"""Hook points by name, and hooks that stay: adding, listing and removing them."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from ..hook_points import HookPoint
+
+__all__ = ["HookingMixin", "near_names"]
+
+Direction = Literal["fwd", "bwd"]
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the known names most like `name`; nothing when none is."""
+    import difflib  # slow to import, and only for errors
+
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _outside_of_package() -> int:
+    """The stack level, for `warnings.warn` in the caller, of the code that called into the package."""
+    frame, level = sys._getframe(1), 1
+    package = __name__.partition(".")[0]
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", ""), package):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_inside(module: str, package: str) -> bool:
+    return module.partition(".")[0] == package or module == "contextlib"
+
+
+class HookingMixin:
+    """Needs `cfg`, `_engine`, `_points` (by the engine's index) and `_hook_dict` (by name, aliases last)."""
+
+    cfg: Any
+    _engine: Any
+    _points: list[HookPoint]
+    _hook_dict: dict[str, HookPoint]
+    context_level: int
+
+    @property
+    def hook_dict(self) -> dict[str, HookPoint]:
+        """Every hook point by name: the canonical names, then the aliases, which are the same objects."""
+        return dict(self._hook_dict)
+
+    @property
+    def mod_dict(self) -> dict[str, Any]:
+        """Every component and hook point by name."""
+        parts = {name: part for name, part in self.named_modules() if name}  # type: ignore[attr-defined]
+        return {**parts, **self._hook_dict}
+
+    def hook_points(self) -> Iterable[HookPoint]:
+        """The hook points, as often as they have names in `hook_dict`."""
+        return self._hook_dict.values()
+
+    def get_hook_point(self, hook_name: str) -> HookPoint | None:
+        """The hook point of that name (canonical or alias), or None."""
+        return self._hook_dict.get(hook_name)
+
+    def clear_hook_registry(self) -> None:
+        """Nothing to do: the registry is the engine's, and always up to date."""
+
+    def _resolve(self, name: str) -> HookPoint:
+        """The hook point of that name; KeyError with near names when there is none."""
+        point = self._hook_dict.get(name)
+        if point is None:
+            hint = near_names(name, self._hook_dict)
+            raise KeyError(f"Hook name {name!r} does not exist on this model.{hint}")
+        self._warn_if_silent(name, point)
+        return point
+
+    def _warn_if_silent(self, name: str, point: HookPoint) -> None:
+        """Say so when a point was asked for by name that no run of this architecture comes by."""
+        if self._engine.points[point._index].get("silent"):
+            warnings.warn(
+                f"the hook point {name!r} exists, but models of this architecture never fire it.",
+                stacklevel=_outside_of_package(),
+            )
+
+    # gates
+
+    def _gated_by(self, point: HookPoint) -> str | None:
+        """The flag that is off and without which the point never fires; None when it can."""
+        gate = self._engine.points[point._index].get("gate")
+        return gate if gate and not getattr(self.cfg, gate) else None
+
+    def check_hooks_to_add(
+        self,
+        hook_point: HookPoint,
+        hook_point_name: str,
+        hook: Callable[..., Any],
+        dir: Direction = "fwd",
+        is_permanent: bool = False,
+        prepend: bool = False,
+    ) -> None:
+        """Called before each hook is added; raises ValueError for a point that would never fire."""
+        gate = self._gated_by(hook_point)
+        if gate is not None:
+            raise ValueError(
+                f"Cannot add hook {hook_point_name} because {gate} is False. "
+                f"Call set_{gate}(True) first."
+            )
+
+    def _warn_of_sweep(
+        self, api: str, matched: bool, gated: list[str], stacklevel: int = 4
+    ) -> None:
+        """Warn of a predicate that matched nothing, or points that never fire."""
+        if not matched:
+            warnings.warn(
+                f"{api}: the predicate matched none of the {len(self._hook_dict)} hook names of this "
+                "model (see model.hook_dict), so nothing was hooked.",
+                stacklevel=_outside_of_package(),
+            )
+        if gated:
+            shown = ", ".join(gated[:6]) + (", …" if len(gated) > 6 else "")
+            warnings.warn(
+                f"{api}: skipped {len(gated)} gated-off hook name(s) that would never fire: {shown}. "
+                "Call the relevant set_use_*(True) setter first to enable them.",
+                stacklevel=_outside_of_package(),
+            )
+
+    def _sweep(self, api: str, predicate: Callable[[str], bool]) -> list[HookPoint]:
+        """The points with a name that the predicate accepts, each once, without those that never fire."""
+        matched: dict[int, str] = {}
+        for name, point in self._hook_dict.items():
+            if predicate(name):
+                matched.setdefault(point._index, name)
+        points = {index: self._points[index] for index in matched}
+        gated = [matched[i] for i, point in points.items() if self._gated_by(point) is not None]
+        self._warn_of_sweep(api, bool(matched), gated)
+        return [point for point in points.values() if self._gated_by(point) is None]
+
+    # adding
+
+    def add_hook(
+        self,
+        name: str | Callable[[str], bool],
+        hook_fn: Callable[..., Any],
+        dir: Direction = "fwd",
+        is_permanent: bool = False,
+    ) -> None:
+        """Add a hook to the point of that name, or to every point whose name a predicate accepts."""
+        if isinstance(name, str):
+            point = self._hook_dict.get(name) or self._missing(name)
+            self._warn_if_silent(name, point)
+            self._add_to(point, str(point.name), hook_fn, dir, is_permanent)
+        elif callable(name):
+            for point in self._sweep("add_hook", name):
+                self._add_to(point, str(point.name), hook_fn, dir, is_permanent)
+        else:
+            raise TypeError(f"expected a hook name or a predicate on names, got {name!r}")
+
+    def add_perma_hook(
+        self, name: str | Callable[[str], bool], hook_fn: Callable[..., Any], dir: Direction = "fwd"
+    ) -> None:
+        """Add a hook that `reset_hooks` leaves in place."""
+        self.add_hook(name, hook_fn, dir=dir, is_permanent=True)
+
+    def _add_to(
+        self,
+        point: HookPoint,
+        name: str,
+        hook_fn: Callable[..., Any],
+        dir: Direction,
+        is_permanent: bool,
+    ) -> None:
+        self.check_hooks_to_add(point, name, hook_fn, dir=dir, is_permanent=is_permanent)
+        point.add_hook(hook_fn, dir=dir, is_permanent=is_permanent)
+
+    def _missing(self, name: str) -> HookPoint:
+        """Raise AttributeError saying at which part of a hook's name the model ends."""
+        hint = near_names(name, self._hook_dict)
+        *path, last = name.split(".")
+        owner: Any = self
+        try:
+            for part in path:
+                owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
+        except (AttributeError, IndexError, TypeError):
+            raise AttributeError(f"Component path {'.'.join(path)!r} not found.{hint}") from None
+        found = getattr(owner, last, None)
+        if found is None:
+            raise AttributeError(f"Hook point {last!r} not found on component.{hint}")
+        raise AttributeError(
+            f"{last!r} is not a hook point. Found object of type: {type(found)}.{hint}"
+        )
+
+    # removing
+
+    def clear_contexts(self) -> None:
+        """Give every hook point an empty `ctx`."""
+        for point in self._points:
+            if point.ctx:
+                point.clear_context()
+
+    def remove_all_hook_fns(
+        self,
+        direction: Literal["fwd", "bwd", "both"] = "both",
+        including_permanent: bool = False,
+        level: int | None = None,
+    ) -> None:
+        """Take the hooks of that direction, permanence and level off every point."""
+        if direction not in ("fwd", "bwd", "both"):
+            raise ValueError(f"Invalid direction {direction}")
+        removed: list[list[int]] = self._engine.hooks.clear(
+            -1, direction, level, including_permanent
+        )
+        for index in {index for index, _ in removed}:
+            self._points[index].remove_hooks(direction, including_permanent, level)
+
+    def reset_hooks(
+        self,
+        clear_contexts: bool = True,
+        direction: Literal["fwd", "bwd", "both"] = "both",
+        including_permanent: bool = False,
+        level: int | None = None,
+    ) -> None:
+        """Take hooks off every point, and empty the points' `ctx` unless told not to."""
+        if clear_contexts:
+            self.clear_contexts()
+        self.remove_all_hook_fns(direction, including_permanent=including_permanent, level=level)

@@ -1,0 +1,169 @@
+"""Runs with hooks that are there for one run, or for one `with` block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from ..hook_points import HookPoint, LensHandle
+from .exceptions import StopAtLayerException
+
+__all__ = ["RunningMixin", "block_range", "is_outside"]
+
+Hooks = Sequence[tuple[str | Callable[[str], bool], Callable[..., Any]]]
+Direction = Literal["fwd", "bwd"]
+
+
+def block_range(layers: int, start: int | None, stop: int | None) -> tuple[int | None, int | None]:
+    """`start` and `stop` counted from the front."""
+    count = [None if k is None else k + layers if k < 0 else k for k in (start, stop)]
+    return count[0], count[1]
+
+
+def is_outside(name: str, start: int | None, stop: int | None) -> bool:
+    """Whether a hook point belongs to what a run from block `start` to block `stop` leaves out."""
+    if start is not None and (
+        name in ("hook_embed", "hook_pos_embed", "hook_tokens")
+        or name.startswith(("embed.", "pos_embed."))
+    ):
+        return True
+    parts = name.split(".")
+    if parts[0] != "blocks" or not parts[1].isdigit():
+        return False
+    layer = int(parts[1])
+    return (stop is not None and layer >= stop) or (start is not None and layer < start)
+
+
+@dataclass
+class _Temporary:
+    """The hooks that one call added."""
+
+    level: int
+    added: list[tuple[HookPoint, LensHandle]] = field(default_factory=list)
+
+    def add(self, point: HookPoint, hook: Callable[..., Any], direction: Direction) -> None:
+        self.added.append((point, point.add_hook(hook, dir=direction, level=self.level)))
+
+    def remove(self) -> None:
+        for _, handle in self.added:
+            handle.hook.remove()
+
+    def clear_contexts(self) -> None:
+        for point, _ in self.added:
+            point.clear_context()
+
+
+class RunningMixin:
+    """Needs what HookingMixin and ForwardMixin have."""
+
+    blocks: Any
+    context_level: int
+    _hook_dict: dict[str, HookPoint]
+    _resolve: Any
+    _sweep: Any
+    _gated_by: Any
+    check_hooks_to_add: Any
+    forward: Any
+
+    @contextmanager
+    def _temporary(self, reset_hooks_end: bool, clear_contexts: bool) -> Iterator[_Temporary]:
+        """One context level: hooks added in it go when it ends, unless told not to."""
+        self.context_level += 1
+        temporary = _Temporary(self.context_level)
+        try:
+            yield temporary
+        finally:
+            self.context_level -= 1
+            if reset_hooks_end:
+                temporary.remove()
+            if clear_contexts:
+                temporary.clear_contexts()
+
+    @contextmanager
+    def hooks(
+        self,
+        fwd_hooks: Hooks = (),
+        bwd_hooks: Hooks = (),
+        reset_hooks_end: bool = True,
+        clear_contexts: bool = False,
+    ) -> Iterator[Any]:
+        """Add hooks for the length of a `with` block; those that were there before stay.
+
+        Each is (name or predicate on names, function). `clear_contexts` empties the points' `ctx` at the end.
+        """
+        with self._temporary(reset_hooks_end, clear_contexts) as temporary:
+            for name, point, hook, direction in self._requested("hooks", fwd_hooks, bwd_hooks):
+                self.check_hooks_to_add(point, name, hook, dir=direction)
+                temporary.add(point, hook, direction)
+            yield self
+
+    def _requested(
+        self, api: str, fwd_hooks: Hooks, bwd_hooks: Hooks
+    ) -> Iterator[tuple[str, HookPoint, Callable[..., Any], Direction]]:
+        """(name as it was asked for, point, function, direction) for each hook to add."""
+        both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
+        for direction, hooks in both:
+            for place, hook in hooks:
+                if isinstance(place, str):
+                    yield place, self._resolve(place), hook, direction
+                elif callable(place):
+                    for point in self._sweep(api, place):
+                        yield str(point.name), point, hook, direction
+                else:
+                    raise TypeError(f"expected a hook name or a predicate on names, got {place!r}")
+
+    def run_with_hooks(
+        self,
+        input: Any,
+        fwd_hooks: Hooks = (),
+        bwd_hooks: Hooks = (),
+        reset_hooks_end: bool = True,
+        clear_contexts: bool = False,
+        return_type: str | None = "logits",
+        stop_at_layer: int | None = None,
+        start_at_layer: int | None = None,
+        remove_batch_dim: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """`forward` with hooks that are there for this run only.
+
+        Each is (name or predicate on names, function); a function gets the value and `hook=` the point, and
+        what it returns, unless None, replaces the value. With `remove_batch_dim` hooks see values without
+        their first axis where that has length 1. Blocks left out by `start_at_layer` or `stop_at_layer` are
+        not hooked.
+        """
+        if "names_filter" in kwargs:
+            raise TypeError(
+                "run_with_hooks() got an unexpected keyword argument 'names_filter'; use "
+                "run_with_cache(names_filter=...) to scope caching."
+            )
+        bounds = block_range(len(self.blocks), start_at_layer, stop_at_layer)
+        with self._temporary(reset_hooks_end, clear_contexts) as temporary:
+            requested = self._requested("run_with_hooks", fwd_hooks, bwd_hooks)
+            for name, point, hook, direction in requested:
+                if self._gated_by(point) is None and is_outside(str(point.name), *bounds):
+                    continue
+                call = partial(_without_batch, hook) if remove_batch_dim else hook
+                self.check_hooks_to_add(point, name, call, dir=direction)
+                temporary.add(point, call, direction)
+            try:
+                return self.forward(
+                    input,
+                    return_type=return_type,
+                    stop_at_layer=stop_at_layer,
+                    start_at_layer=start_at_layer,
+                    **kwargs,
+                )
+            except StopAtLayerException as stop:  # a user's hook may raise it
+                return stop.layer_output
+
+
+def _without_batch(call: Callable[..., Any], value: Any, hook: HookPoint) -> Any:
+    if value.ndim == 0 or value.shape[0] != 1:
+        return call(value, hook=hook)
+    given = value[0]
+    result = call(given, hook=hook)
+    return result[None] if result is not None and result.ndim == given.ndim else result

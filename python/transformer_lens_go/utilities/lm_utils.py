@@ -1,0 +1,72 @@
+"""Losses of language models: by the engine where it can, else by torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._engine import arrays, loss
+from .tensors import is_torch_tensor
+
+
+def lm_cross_entropy_loss(
+    logits: Any, tokens: Any, attention_mask: Any | None = None, per_token: bool = False
+) -> Any:
+    """The mean loss of predicting each next token, or with `per_token` each loss: [batch, pos - 1].
+
+    `logits` [batch, pos, d_vocab] at pos t are scored against `tokens` [batch, pos] at t + 1. With
+    `attention_mask` [batch, pos], pairs with a masked token give 0 and do not count in the mean.
+    """
+    tokens = _same_kind(tokens, logits)
+    mask: Any = None
+    if attention_mask is not None:
+        mask = _same_kind(attention_mask, logits) != 0
+        if tuple(mask.shape) != tuple(tokens.shape):
+            raise AssertionError(
+                "attention_mask must have the same shape as tokens, got "
+                f"{tuple(mask.shape)} and {tuple(tokens.shape)}"
+            )
+    if not _suits_engine(logits):
+        return _torch_loss(logits, tokens, mask, per_token)
+    mask = None if mask is None else _contiguous(mask, "int64")
+    logits = logits if is_torch_tensor(logits) else np.asarray(logits, dtype=np.float32)
+    return loss.next_token_loss(logits, _contiguous(tokens, "int64"), mask, per_token)
+
+
+def lm_accuracy(logits: Any, tokens: Any, per_token: bool = False) -> Any:
+    """How often the likeliest next token is the right one, or with `per_token` where: bool [batch,
+    pos - 1].
+    """
+    hits = logits.argmax(-1)[:, :-1] == _same_kind(tokens, logits)[:, 1:]
+    return hits if per_token else hits.sum() / (hits.shape[0] * hits.shape[1])
+
+
+def _suits_engine(logits: Any) -> bool:
+    """Whether the engine computes with logits like these; torch takes the others."""
+    return not is_torch_tensor(logits) or (
+        logits.dtype == arrays.torch.float32 and logits.device.type == "cpu" and logits.ndim == 3
+    )
+
+
+def _torch_loss(logits: Any, tokens: Any, mask: Any | None, per_token: bool) -> Any:
+    log_probs = arrays.torch.log_softmax(logits[..., :-1, :], dim=-1)
+    losses = -log_probs.gather(-1, tokens[..., 1:, None])[..., 0]
+    if mask is None:
+        return losses if per_token else losses.sum() / losses.numel()
+    pairs = mask[:, :-1] & mask[:, 1:]
+    losses = losses.masked_fill(~pairs, 0.0)
+    return losses if per_token else losses.sum() / pairs.sum()
+
+
+def _same_kind(values: Any, like: Any) -> Any:
+    """`values` as the kind of array that `like` is, on its device."""
+    if is_torch_tensor(like):
+        return arrays.torch.as_tensor(values).to(like.device)
+    return np.asarray(values)
+
+
+def _contiguous(array: Any, name: str) -> Any:
+    if is_torch_tensor(array):
+        return array.to(getattr(arrays.torch, name)).contiguous()
+    return np.ascontiguousarray(array, dtype=name)
