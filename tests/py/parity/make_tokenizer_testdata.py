@@ -1,6 +1,6 @@
 """Write the reference data of golens/tokenizer: small tokenizers, and what Hugging Face makes of texts.
 
-Needs the packages tokenizers and transformers:
+Needs the packages tokenizers, transformers and sentencepiece:
 
     python tests/py/parity/make_tokenizer_testdata.py
 
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # trainers add up in the same order each time
 
 from tokenizers import (
     AddedToken,
@@ -35,6 +38,7 @@ from transformers.integrations.gguf.gguf_tokenizer_mapping import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tokenizer_texts import SPECIAL, texts, training_texts
+from tokenizers_live import BUILDERS, answers, batches
 
 OUT = Path(__file__).resolve().parents[3] / "golens" / "tokenizer" / "testdata"
 VOCAB = 640
@@ -181,23 +185,6 @@ def tokenizers_by_name() -> dict[str, Tokenizer]:
     }
 
 
-def answers(core: Tokenizer, samples: list[str]) -> list[dict[str, Any]]:
-    rows = []
-    for text in samples:
-        encoded = core.encode(text)
-        row = {
-            "ids": encoded.ids,
-            "plain": core.encode(text, add_special_tokens=False).ids,
-            "offsets": [at for pair in encoded.offsets for at in pair],
-            "decoded": core.decode(encoded.ids, skip_special_tokens=False),
-            "skipped": core.decode(encoded.ids, skip_special_tokens=True),
-            # Every other token: characters fall apart, as they do while a model writes.
-            "broken": core.decode(encoded.ids[::2], skip_special_tokens=True),
-        }
-        rows.append(row)
-    return rows
-
-
 def gguf_cases(samples: list[str]) -> Iterator[dict[str, Any]]:
     """GGUF metadata (in the words of golens' GGUFMeta) and what transformers makes of it."""
     for pre in ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken", "qwen35"]:
@@ -266,6 +253,50 @@ def unicode_tables() -> dict[str, dict[str, int]]:
             out["forms"][f"{name} {context}"] = checksum(
                 [form.normalize_str(context.replace("{}", c)) for c in points]
             )
+    out["normalizers"] = {}
+    for normalizer in [
+        normalizers.NFKC(),
+        normalizers.NFKD(),
+        normalizers.Lowercase(),
+        normalizers.StripAccents(),
+        normalizers.Nmt(),
+        normalizers.ByteLevel(),
+        normalizers.BertNormalizer(lowercase=True),
+        normalizers.BertNormalizer(lowercase=False, handle_chinese_chars=False),
+    ]:
+        described = normalizer.__getstate__().decode()
+        out["normalizers"][described] = checksum([normalizer.normalize_str("a\ue001".join(points))])
+    out["pre_tokenizers"] = {}
+    crowd = " ".join(f"a{c}b中{c}" for c in points)
+    for cutter in [
+        pre_tokenizers.Whitespace(),
+        pre_tokenizers.WhitespaceSplit(),
+        pre_tokenizers.BertPreTokenizer(),
+        pre_tokenizers.Punctuation("contiguous"),
+        pre_tokenizers.UnicodeScripts(),
+    ]:
+        described = cutter.__getstate__().decode()
+        out["pre_tokenizers"][described] = checksum([p for p, _ in cutter.pre_tokenize_str(crowd)])
+    return out
+
+
+# Not stored, for their size: make parity compares them.
+LIVE_ONLY = {"xlmr", "unigram_plain", "words_fixed"}
+
+
+def more_cases(samples: list[str]) -> dict[str, Any]:
+    """Fewer texts than the others get, and batches with truncation and padding."""
+    samples = samples[::4]
+    out: dict[str, Any] = {"texts": samples, "answers": {}, "batches": {}}
+    for name, build in BUILDERS.items():
+        if name in LIVE_ONLY:
+            continue
+        core = build()
+        write(f"{name}.json.gz", json.loads(core.to_str()))
+        out["answers"][name] = answers(core, samples)
+        if name in {"bert", "bert_cased", "roberta", "t5", "unigram_bytes"}:
+            short = [text for text in samples if len(text) < 60]
+            out["batches"][name] = list(batches(core, short, 11, 14))
     return out
 
 
@@ -284,6 +315,7 @@ def main() -> None:
         write(f"{name}.json.gz", json.loads(core.to_str()))
         cases[name] = answers(core, samples)
     write("cases.json.gz", {"texts": samples, "answers": cases})
+    write("more.json.gz", more_cases(samples))
     write("gguf.json.gz", {"texts": samples, "files": list(gguf_cases(samples))})
     (OUT / "unicode.json").write_text(json.dumps(unicode_tables(), indent=1) + "\n")
 
