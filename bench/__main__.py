@@ -1,0 +1,5 @@
+"""Entry of `python -m bench`."""
+
+from .run import main
+
+main()

@@ -1,0 +1,98 @@
+"""What is measured: each row a function of a model, the same code for every library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+def ids(batch: int, length: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(batch * 1000 + length)
+    return torch.randint(5, 250, (batch, length), generator=generator)
+
+
+def every_layer(model: Any, hook: Callable[..., Any]) -> list[tuple[str, Callable[..., Any]]]:
+    return [(f"blocks.{i}.hook_resid_pre", hook) for i in range(model.cfg.n_layers)]
+
+
+def middle(model: Any) -> str:
+    return f"blocks.{model.cfg.n_layers // 2}.hook_resid_post"
+
+
+def nothing(value: Any, hook: Any) -> None:
+    return None
+
+
+def zero_a_position(value: Any, hook: Any) -> None:
+    value[:, 3] = 0.0
+
+
+def doubled(value: Any, hook: Any) -> Any:
+    return value * 2.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what is run, and whether torch records gradients meanwhile."""
+
+    name: str
+    run: Callable[[Any], Any]
+    grad: bool = False
+
+
+def _hooked(hook: Callable[..., Any]) -> Callable[[Any], Any]:
+    tokens = ids(1, 128)
+    return lambda m: m.run_with_hooks(tokens, fwd_hooks=every_layer(m, hook))
+
+
+def _rows() -> list[Row]:
+    short, long, batch = ids(1, 16), ids(1, 128), ids(8, 64)
+    return [
+        Row("forward 1×16", lambda m: m(short)),
+        Row("forward 1×128", lambda m: m(long)),
+        Row("forward 8×64", lambda m: m(batch)),
+        Row("run_with_cache, everything, 1×128", lambda m: m.run_with_cache(long)),
+        Row(
+            "run_with_cache, one middle layer, return_type=None, 1×128",
+            lambda m: m.run_with_cache(long, names_filter=middle(m), return_type=None),
+        ),
+        Row("hooks on every layer that return None, 1×128", _hooked(nothing)),
+        Row("hooks on every layer that write in place, 1×128", _hooked(zero_a_position)),
+        Row("hooks on every layer that return a new tensor, 1×128", _hooked(doubled)),
+        Row("forward 1×128, gradients on", lambda m: m(long), grad=True),
+    ]
+
+
+ROWS = _rows()
+
+POINTS = ("hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_resid_post")
+
+
+def one_hook_each(model: Any) -> list[str]:
+    """Hook points for measuring what a hook costs: four a layer."""
+    return [f"blocks.{i}.{point}" for i in range(model.cfg.n_layers) for point in POINTS]
+
+
+def hook_cost(model: Any, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Microseconds that a hook which does nothing adds: alone at its point, and behind another."""
+    tokens = ids(1, 4)
+    names = one_hook_each(model)
+
+    def fastest(layers_of_hooks: int) -> float:
+        with ExitStack() as stack:
+            for _ in range(layers_of_hooks):
+                stack.enter_context(model.hooks(fwd_hooks=[(name, nothing) for name in names]))
+            best = float("inf")
+            for _ in range(repeats):
+                start = clock()
+                model(tokens)
+                best = min(best, clock() - start)
+        return best
+
+    without, one, eleven = fastest(0), fastest(1), fastest(11)
+    each = 1e6 / len(names)
+    return {"alone": (one - without) * each, "behind another": (eleven - one) / 10 * each}

@@ -1,0 +1,240 @@
+"""transformer_lens_go beside transformer_lens in one run: interleaved rounds, medians, a Markdown table.
+
+    python -m bench SmolLM2-135M-Instruct.Q4_1.gguf --out bench/RESULTS.md
+
+Each library runs in processes of its own (worker.py) and only one of them works at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import models
+
+ROOT = Path(__file__).parents[1]
+SMOLLM2 = ROOT / ".cache" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+PEER = "transformer_lens"
+OURS = "transformer_lens_go"
+
+
+class Process:
+    """A worker process with one library."""
+
+    def __init__(self, module: str) -> None:
+        command = [sys.executable, "-W", "ignore", "-m", "bench.worker", module]
+        path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
+        )
+
+    def ask(self, do: str, **question: Any) -> Any:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps({"do": do, **question}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(
+                f"the worker ended while asked to {do} {question}: run it by hand to see why"
+            )
+        return json.loads(answer)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+@dataclass
+class Line:
+    """A line of the table: what, on which model, the samples of either library, and how to show them."""
+
+    what: str
+    model: str
+    unit: str
+    peer: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        peer, ours = statistics.median(self.peer), statistics.median(self.ours)
+        ratio = f"{peer / ours:.2f}" if ours > 0 else "–"
+        return f"| {self.model} | {self.what} | {_shown(peer)} | {_shown(ours)} | {self.unit} | {ratio} |"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def check_same_logits(model: models.Model, logits: list[list[float]]) -> None:
+    """Nothing is compared unless both computed the same thing."""
+    peer, ours = logits
+    scale = max(map(abs, peer))
+    worst = max(abs(a - b) for a, b in zip(peer, ours, strict=True))
+    if not worst <= 1e-4 * scale:
+        raise SystemExit(f"{model.name}: logits differ by {worst:.3g}, the largest is {scale:.3g}")
+
+
+# what a start shows: key, name in the table, unit
+STARTUP = {
+    "import": ("import (torch included)", "s"),
+    "on torch": ("import, torch imported before", "s"),
+    "load": ("load", "s"),
+    "memory": ("memory above the import's, loaded and run once on 1×128", "MB"),
+    "anonymous": ("of that, not mapped from the file", "MB"),
+    "peak": ("the first, at its peak", "MB"),
+}
+
+
+def startup(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> list[Line]:
+    """Import, load and memory: a new process for every sample."""
+    if not any(wanted(what) for what, _ in STARTUP.values()):
+        return []
+    lines = {key: Line(what, model.name, unit) for key, (what, unit) in STARTUP.items()}
+    for _ in range(rounds):
+        for module in (PEER, OURS):
+            for key, value in _one_startup(module, model).items():
+                (lines[key].peer if module == PEER else lines[key].ours).append(value)
+    lines["import"].model = lines["on torch"].model = "–"
+    return [line for line in lines.values() if wanted(line.what)]
+
+
+def _one_startup(module: str, model: models.Model) -> dict[str, float]:
+    with Process(module) as process:
+        plain = process.ask("import", with_torch=False)
+    with Process(module) as process:
+        imported = process.ask("import", with_torch=True)
+        load = process.ask("load", source=model.source)
+        run = process.ask("row", name="forward 1×128", times=1)
+    before, after = imported["memory"], run["memory"]
+    return {
+        "import": plain["library"],
+        "on torch": imported["library"],
+        "load": load["seconds"],
+        "memory": after["now"] - before["now"],
+        "anonymous": after["anonymous"] - before["anonymous"],
+        "peak": after["peak"] - before["now"],
+    }
+
+
+def running(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> list[Line]:
+    """The rows on one model, both libraries loaded, taking turns."""
+    from . import rows
+
+    chosen = [row for row in rows.ROWS if wanted(row.name)]
+    if not chosen:
+        return []
+    lines = [Line(row.name, model.name, "ms") for row in chosen]
+    with Process(PEER) as peer, Process(OURS) as ours:
+        for process in (peer, ours):
+            process.ask("import", with_torch=True)
+            process.ask("load", source=model.source)
+        check_same_logits(model, [process.ask("logits")["logits"] for process in (peer, ours)])
+        for line in lines:
+            for process in (peer, ours):
+                process.ask("row", name=line.what, times=2)
+            for _ in range(rounds):
+                for process, samples in ((peer, line.peer), (ours, line.ours)):
+                    seconds = process.ask("row", name=line.what, times=1)["seconds"]
+                    samples.extend(1e3 * value for value in seconds)
+            print(line.markdown(), flush=True)
+    return lines
+
+
+def hook_costs(cache: Path, rounds: int, repeats: int) -> list[Line]:
+    """What a hook that does nothing adds to a forward, in microseconds."""
+    model = models.tiny(cache)
+    alone = Line("a hook that does nothing, alone at its point", "12 tiny layers", "µs")
+    behind = Line("a hook that does nothing, behind another", "12 tiny layers", "µs")
+    with Process(PEER) as peer, Process(OURS) as ours:
+        for process in (peer, ours):
+            process.ask("import", with_torch=True)
+            process.ask("load", source=model.source)
+        for _ in range(rounds):
+            for process, side in ((peer, "peer"), (ours, "ours")):
+                cost = process.ask("hook_cost", repeats=repeats)
+                getattr(alone, side).append(cost["alone"])
+                getattr(behind, side).append(cost["behind another"])
+    return [alone, behind]
+
+
+def conditions(rounds: int) -> str:
+    """The machine and the versions, in a sentence or two."""
+    with Process(PEER) as process:
+        process.ask("import", with_torch=True)
+        versions = process.ask("versions")
+    with Process(OURS) as process:
+        process.ask("import", with_torch=True)
+        versions |= process.ask("versions")
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].partition(":")[2].strip() if named else cpu
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    return (
+        f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}, {listed}. float32, medians of "
+        f"{rounds} interleaved rounds, no_grad unless said. Ratio: peer / ours, above 1 is faster or smaller."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("smollm2", nargs="?", type=Path, default=SMOLLM2, help="the GGUF file")
+    parser.add_argument("--quick", action="store_true", help="three rounds, one start")
+    parser.add_argument("--rounds", type=int, help="rounds of each row (11)")
+    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / ".cache" / "bench", help="for made models"
+    )
+    parser.add_argument("--out", type=Path, help="write the table here too")
+    options = parser.parse_args()
+    rounds = options.rounds or (3 if options.quick else 11)
+    starts = 1 if options.quick else min(rounds, 3)
+    chosen = [models.gpt2_small(options.cache)]
+    if options.smollm2.exists():
+        chosen.insert(0, models.smollm2(options.smollm2.resolve()))
+    else:
+        print(f"no {options.smollm2}: SmolLM2 is left out", file=sys.stderr)
+
+    def wanted(name: str) -> bool:
+        return options.rows in name
+
+    lines: list[Line] = []
+    for model in chosen:
+        lines += running(model, rounds, wanted)
+        lines += startup(model, starts, wanted)
+    if wanted("a hook that does nothing"):
+        lines += hook_costs(options.cache, rounds, 50 if options.quick else 300)
+    # the import is measured with every model and shown once
+    unique = {(line.model, line.what): line for line in lines}
+    table = "\n".join(
+        [
+            "| model | what | transformer_lens | transformer_lens_go | unit | ratio |",
+            "|---|---|---:|---:|---|---:|",
+            *(line.markdown() for line in unique.values()),
+        ]
+    )
+    report = f"# Side by side\n\n{conditions(rounds)}\n\n{table}\n"
+    print("\n" + report)
+    if options.out:
+        options.out.write_text(report, "utf-8")
