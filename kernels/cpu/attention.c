@@ -8,6 +8,7 @@
 #include "cpu.h"
 
 #define TILE 64       // keys a tile
+#define VALUES 64    // values a tile
 #define SCORES 131072 // scores kept a unit, at most (but for one block of rows)
 
 typedef struct {

@@ -14,8 +14,8 @@
 // bits. A matrix product is, for each output, the chain of fused multiply-adds over k in blocks,
 // block sums added in order, then bias, then residual; the blocks are 384 long while at least 768 of
 // K remain, then half of what remains (rounded up) while that is more than 384, then the rest. That
-// is oneDNN's order on AVX-512, so that its products can be used where they are faster; a check at
-// the first large product decides (see GemmBackend).
+// is oneDNN's order on AVX-512, so that its products can be used where they are faster and a check
+// finds the same bits (see GemmBackend).
 //
 // # Threads
 //

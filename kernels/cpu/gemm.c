@@ -2,11 +2,6 @@
 // is only one of speed.
 #include "gemm.h"
 
-// Up to these many rows streaming over B beats packing it.
-#define STREAM_ROWS 40
-// Transposed B is packed on the fly, which is ours to do well up to here.
-#define OWN_ROWS_TRANSPOSED 64
-
 // K = 0: an empty sum, then bias and residual.
 static void empty_product(const tlg_product *g) {
     for (long i = 0; i < g->M; i++)
@@ -20,6 +15,13 @@ static void empty_product(const tlg_product *g) {
         }
 }
 
+// Streaming over whole rows of B wins where its rows do not begin on cache lines: for a few rows of
+// A if only the first does not, for more if each begins elsewhere.
+static int streams(const tlg_product *g) {
+    long most = g->ldb % 16 ? 40 : (uintptr_t)g->B % 64 ? 3 : 1;
+    return !g->trans && g->M <= most;
+}
+
 int tlg_gemm(long M, long N, long K, const float *A, long lda, const float *B, long ldb, int transB,
              float *C, long ldc, const float *bias, const float *residual, long ldr) {
     tlg_product g = {M, N, K, A, lda, B, ldb, transB, C, ldc, bias, residual, ldr};
@@ -31,9 +33,9 @@ int tlg_gemm(long M, long N, long K, const float *A, long lda, const float *B, l
     }
     if (M == 1)
         return tlg_gemv(&g);
-    if (!transB && M <= STREAM_ROWS)
+    if (streams(&g))
         return tlg_gemm_stream(&g);
-    if (M > (transB ? OWN_ROWS_TRANSPOSED : STREAM_ROWS) && tlg_gemm_onednn(&g) == 0)
+    if (tlg_onednn_suits(&g) && tlg_gemm_onednn(&g) == 0)
         return 0;
     return tlg_gemm_panel(&g);
 }

@@ -7,9 +7,8 @@ import "C"
 
 import "unsafe"
 
-// rowsForOneDNN is the number of rows from which a product may be worth oneDNN, and so from which it
-// is looked for.
-const rowsForOneDNN = 41
+// rowsForOneDNN is the number of rows from which oneDNN is considered, and so looked for.
+const rowsForOneDNN = 64
 
 // Gemm is C[M, N] = A[M, K] · B (+ Bias[N]) (+ Residual[M, N]).
 //
@@ -31,7 +30,7 @@ type Gemm struct {
 
 // Run computes the product. Its only error is ErrNoMemory.
 func (g *Gemm) Run() error {
-	if g.M >= rowsForOneDNN {
+	if g.M >= rowsForOneDNN && !g.TransB {
 		oneDNN.Do(func() { _ = openOneDNN("") }) // without it, own kernels serve
 	}
 	return status(C.tlg_gemm(C.long(g.M), C.long(g.N), C.long(g.K), (*C.float)(g.A), C.long(g.LDA),

@@ -26,4 +26,8 @@ TLG_INLINE double tlg_product_ns(const tlg_product *g) {
 int tlg_gemv(const tlg_product *g);
 int tlg_gemm_stream(const tlg_product *g); // plain B, few rows
 int tlg_gemm_panel(const tlg_product *g);
-int tlg_gemm_onednn(const tlg_product *g); // 0 done, 1 not done: use own kernels
+
+// Whether oneDNN is likely faster than our own kernels for a product.
+int tlg_onednn_suits(const tlg_product *g);
+// 0 done, 1 not done: there is no oneDNN, or its bits are not ours.
+int tlg_gemm_onednn(const tlg_product *g);

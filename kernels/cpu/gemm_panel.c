@@ -5,7 +5,7 @@
 #define TLG_BODY "gemm_panel.c"
 #define NR 32            // columns a panel
 #define ROWS_AT_ONCE 1008 // rows of A packed at a time: bounds the scratch memory
-#define ROWS_A_UNIT 392   // their packed block stays in L2
+#define ROWS_A_UNIT 98    // their packed block stays in L2
 #define PANELS_A_UNIT 6
 
 typedef struct {
@@ -72,17 +72,18 @@ TLG_FN static void FN(pack_a)(const job *j, long i) {
     const tlg_product *g = j->g;
     long r0 = BLOCK_START(j, i), mr = BLOCK_START(j, i + 1) - r0, k = 0;
     const float *a = g->A + (j->row0 + r0) * g->lda;
-    float *d = j->packed_a + r0 * g->K, t[256];
-    for (; k + 16 <= g->K; k += 16) {
+    float *d = j->packed_a + r0 * g->K, rows[256] = {0}, turned[256];
+    for (; k + 16 <= g->K; k += 16, d += 16 * mr) {
         for (long r = 0; r < mr; r++)
-            v_store(t + r * 16, v_load(a + r * g->lda + k));
-        for (long q = 0; q < 16; q++)
-            for (long r = 0; r < mr; r++)
-                d[(k + q) * mr + r] = t[r * 16 + q];
+            v_store(rows + r * 16, v_load(a + r * g->lda + k));
+        v_tr16(rows, 16, turned, 16);
+        for (long q = 0; q < 15; q++) // each store overlaps the next but the last
+            v_storen(d + q * mr, v_load(turned + q * 16), q * mr + 16 <= 16 * mr ? 16 : mr);
+        v_storen(d + 15 * mr, v_load(turned + 15 * 16), mr);
     }
-    for (; k < g->K; k++)
+    for (; k < g->K; k++, d += mr)
         for (long r = 0; r < mr; r++)
-            d[k * mr + r] = a[r * g->lda + k];
+            d[r] = a[r * g->lda + k];
 }
 
 // Rows k0 .. k0+kc of panel p as d[k][32]; columns past N are zero.
@@ -112,9 +113,11 @@ typedef struct {
     const tlg_product *g;
     long row, col, n, kc;
     const float *a, *b;
+    long ldb;
     int first, last;
-    const float *ahead; // where the next block of B will be read: fetched into L2 meanwhile
-    long outer, inner;
+    const float *ahead; // where the next block of B lies: part of it is fetched into L2 meanwhile
+    long outer, inner, also[2]; // the first line of it is at outer*i + inner*j; so many floats on
+                                // lie two more (the same again, where there are none)
 } FN(tile);
 
 // A macro, because a function would keep the sums in memory.
@@ -128,7 +131,7 @@ typedef struct {
                 v_fma(x, w[v], acc[r][v]);                                                         \
         }                                                                                          \
         a += MR;                                                                                   \
-        b += NR;                                                                                   \
+        b += ldb;                                                                                  \
     }
 
 TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
@@ -139,12 +142,14 @@ TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
         for (int v = 0; v < NV; v++)
             acc[r][v] = v_set1(0);
     const float *a = t->a, *b = t->b;
-    long k = 0;
+    long k = 0, ldb = t->ldb;
     if (t->ahead)
         for (int o = 0; o < 16; o++) {
             const float *p = t->ahead + o * t->outer;
             for (long i = 0; i < t->kc / 16; i++, k++, p += t->inner) {
                 __builtin_prefetch(p, 0, 2);
+                __builtin_prefetch(p + t->also[0], 0, 2);
+                __builtin_prefetch(p + t->also[1], 0, 2);
                 STEP
             }
         }
@@ -198,24 +203,35 @@ TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *p
     for (long k0 = 0, kc; k0 < g->K; k0 += kc) {
         kc = tlg_kblock(g->K - k0);
         for (long p = p0; p < p1; p++) {
-            FN(pack_b)(g, p, k0, kc, panel);
+            int direct = !g->trans && (p + 1) * NR <= g->N;
+            if (!direct)
+                FN(pack_b)(g, p, k0, kc, panel);
+            const float *b = direct ? g->B + k0 * g->ldb + p * NR : panel;
             FN(tile) t = {.g = g, .kc = kc, .first = k0 == 0, .last = k0 + kc == g->K};
             long next_p = p + 1 < p1 ? p + 1 : p0, next_k = p + 1 < p1 ? k0 : k0 + kc;
             const float *next = NULL;
             if (next_k + kc <= g->K && (next_p + 1) * NR <= g->N && kc >= 16)
                 next = g->trans ? g->B + next_p * NR * g->ldb + next_k
                                 : g->B + next_k * g->ldb + next_p * NR;
+            t.ldb = direct ? g->ldb : NR;
             t.inner = g->trans ? 16 : g->ldb;
             t.outer = g->trans ? g->ldb : kc / 16 * g->ldb;
+            // Half of it while the first block of rows runs, half during the second. Rows of plain B
+            // may begin within a cache line, and so touch three.
+            long half = g->trans ? 16 * g->ldb : 16, end = g->trans ? 0 : NR - 1;
+            t.also[0] = b1 - b0 == 1 ? half : 0;
+            t.also[1] = end;
             for (long i = b0; i < b1; i++) {
                 long r0 = BLOCK_START(j, i), mr = BLOCK_START(j, i + 1) - r0;
                 t.row = j->row0 + r0;
                 t.a = j->packed_a + r0 * g->K + k0 * mr;
-                t.ahead = !next || i - b0 > 1 ? NULL : next + (i - b0) * (g->trans ? 16 * g->ldb : 16);
+                t.ahead = next && i - b0 < 2 ? next + (i - b0) * half : NULL;
+                if (i > b0)
+                    t.also[1] = 0;
                 for (long c = 0; c < NR; c += 16 * NV) {
                     t.col = p * NR + c;
                     t.n = g->N - t.col;
-                    t.b = panel + c;
+                    t.b = b + c;
                     if (t.n > 0)
                         FN(tiles)[mr](&t);
                 }

@@ -54,8 +54,8 @@ var oneDNN struct {
 }
 
 // OpenOneDNN opens the oneDNN library at path, or, if path is empty, the one that EnvOneDNN or the
-// system's loader finds. It is used for large products if they have our bits on this machine. Call
-// it at start, before any kernel runs; without it the first large product looks by itself.
+// system's loader finds. See GemmBackend for when it is used. Call it at start, before any kernel runs;
+// without it the first large product looks by itself.
 func OpenOneDNN(path string) error {
 	err := fmt.Errorf("%w: it was already looked for", ErrOneDNN)
 	oneDNN.Do(func() { err = openOneDNN(path) })
@@ -84,9 +84,10 @@ func openOneDNN(path string) error {
 	return nil
 }
 
-// GemmBackend tells what computes large products: "onednn"; "own" where there is no oneDNN; "own
-// (onednn sums in another order)" where the check at start found other bits; or "onednn (unchecked)"
-// before the first large product.
+// GemmBackend tells what computes products of many rows with plain B: "onednn" (each shape only after
+// a sample of its first result had our bits); "own" where there is no oneDNN; "own (onednn sums in
+// another order)" where the check at its first use found other bits; or "onednn (unchecked)" before
+// that. All other products are computed by own kernels.
 func GemmBackend() string {
 	switch C.tlg_onednn_state() {
 	case C.TLG_ONEDNN_UNCHECKED:

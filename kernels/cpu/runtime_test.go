@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +16,27 @@ func TestOpenOneDNNSaysWhyNot(t *testing.T) {
 	err := openOneDNN("/no/such/libdnnl.so.3")
 	if !errors.Is(err, ErrOneDNN) || !strings.Contains(err.Error(), "/no/such/libdnnl.so.3") {
 		t.Fatalf("got %v, want ErrOneDNN naming the path", err)
+	}
+}
+
+// Where oneDNN is given, products of many rows still have the bits of the contract, at shapes where
+// its kernels differ.
+func TestOneDNNKeepsTheOrder(t *testing.T) {
+	if os.Getenv(EnvOneDNN) == "" || os.Getenv(EnvOneDNN) == "none" {
+		t.Skip(EnvOneDNN + " names no library")
+	}
+	for _, s := range [][3]int{{64, 32, 64}, {65, 130, 801}, {130, 199, 1000}, {257, 96, 768}, {70, 100, 1152}} {
+		p := newProduct(int64(s[0]), s[0], s[1], s[2])
+		for _, threads := range []int{1, 2, 3} {
+			withThreads(threads, func() {
+				for range 2 { // checked, then remembered
+					sameBits(t, fmt.Sprint(s, threads), p.run(t, 0, s[0], 0, s[1], false, true), p.full)
+				}
+			})
+		}
+	}
+	if b := GemmBackend(); b == "own" || strings.Contains(b, "unchecked") {
+		t.Fatalf("the backend is %q after products of many rows", b)
 	}
 }
 
