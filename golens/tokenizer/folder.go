@@ -44,16 +44,25 @@ type folderConfig struct {
 	values map[string]json.RawMessage
 	class  string // without "Fast"
 	jinja  string // chat_template.jinja
+	// defaults are tokens by role for what the files do not say.
+	defaults map[string]string
 }
 
 // modelClasses are the tokenizer classes of models whose folders need not name one.
-var modelClasses = map[string]string{"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer"}
+var modelClasses = map[string]string{
+	"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer", "bert": "BertTokenizer", "t5": "T5Tokenizer", "xlm-roberta": "XLMRobertaTokenizer",
+}
 
 // classDefaults are the special tokens that a class has when the folder's files do not give any.
 var classDefaults = map[string]map[string]string{
 	"GPT2Tokenizer":  {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"},
 	"Qwen2Tokenizer": {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
 	"LlamaTokenizer": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+	"T5Tokenizer":    {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+	"BertTokenizer":  {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+	"XLMRobertaTokenizer": {
+		"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>",
+	},
 }
 
 func readFolderConfig(dir string) (*folderConfig, error) {
@@ -84,6 +93,7 @@ func readFolderConfig(dir string) (*folderConfig, error) {
 		}
 	}
 	cfg.class = strings.TrimSuffix(cfg.class, "Fast")
+	cfg.defaults = classDefaults[cfg.class]
 	if jinja, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja")); err == nil {
 		cfg.jinja = string(jinja)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +150,7 @@ func (c *folderConfig) backend(dir string) (*Tokenizer, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	return c.fromVocabAndMerges(dir)
+	return c.fromVocabulary(dir)
 }
 
 // fromVocabAndMerges builds the byte-level BPE tokenizer of a folder in GPT-2's old form.
@@ -174,9 +184,9 @@ func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
 	}
 	t := &Tokenizer{added: newAddedTokens(), model: m, decoder: byteLevelDecoder{}}
 	split := ""
-	switch c.class {
-	case "", "GPT2Tokenizer", "PreTrainedTokenizer", "TokenizersBackend":
-	case "Qwen2Tokenizer":
+	switch {
+	case isPlainClass(c.class), c.class == "GPT2Tokenizer":
+	case c.class == "Qwen2Tokenizer":
 		t.normalizer, split = unicodeForm{compose: true}, splitQwen2
 	default:
 		return nil, fmt.Errorf("tokenizer: %s: vocab.json and merges.txt of a %s: %w (known: GPT2Tokenizer, Qwen2Tokenizer)", dir, c.class, ErrUnsupported)
@@ -192,6 +202,19 @@ func (c *folderConfig) text(key string) string {
 		return ""
 	}
 	return s
+}
+
+// role is the text of the token of a role, "" when it has none.
+func (c *folderConfig) role(key string) string {
+	raw, ok := c.values[key]
+	if !ok {
+		return c.defaults[key]
+	}
+	var tok struct{ Content string }
+	if json.Unmarshal(raw, &tok) == nil && tok.Content != "" {
+		return tok.Content
+	}
+	return c.text(key)
 }
 
 // flag is a boolean value, nil when it is absent or null.
@@ -272,7 +295,7 @@ func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
 	for _, role := range roles {
 		named[role.key] = true
 		raw, ok := c.values[role.key]
-		if def := classDefaults[c.class][role.key]; !ok && def != "" {
+		if def := c.defaults[role.key]; !ok && def != "" {
 			raw, ok = json.RawMessage(strconv.Quote(def)), true
 		}
 		if !ok || isNull(raw) {

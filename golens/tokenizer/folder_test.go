@@ -204,7 +204,8 @@ func TestGGUFRolesAndErrors(t *testing.T) {
 		t.Errorf("token 6 is %q", text)
 	}
 	for says, change := range map[string]func(*GGUFMeta){
-		`model "llama"`:           func(m *GGUFMeta) { m.Model = "llama" },
+		`model "rwkv"`:            func(m *GGUFMeta) { m.Model = "rwkv" },
+		"scores has 0 entries":    func(m *GGUFMeta) { m.Model, m.Merges = "llama", nil },
 		`pre "mystery"`:           func(m *GGUFMeta) { m.Pre = "mystery" },
 		"known: dbrx":             func(m *GGUFMeta) { m.Pre = "mystery" },
 		"tokens is empty":         func(m *GGUFMeta) { m.Tokens = nil },

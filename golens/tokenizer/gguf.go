@@ -5,16 +5,22 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
 // GGUFMeta is a GGUF file's tokenizer metadata (the keys tokenizer.ggml.*).
 type GGUFMeta struct {
-	Model      string   // model; byte-level BPE is "gpt2"
+	Model      string   // model: gpt2 (byte-level BPE), llama, gemma4 (SentencePiece BPE), t5 (Unigram) or bert (WordPiece)
 	Pre        string   // pre, "" when absent
 	Tokens     []string // tokens
 	Merges     []string // merges, each "left right"
 	TokenTypes []int32  // token_type, nil when absent
+	// Scores are scores, one for each token; SentencePiece models need them.
+	Scores []float32
+	// Architecture is general.architecture, which decides about some details of "llama" vocabularies.
+	Architecture string
 	// BOS, EOS, UNK and PAD are bos_token_id, eos_token_id, unknown_token_id and padding_token_id, -1
 	// when absent.
 	BOS, EOS, UNK, PAD int
@@ -32,14 +38,16 @@ const (
 	ggufUserDefined = 4
 )
 
-// FromGGUF builds a tokenizer. A model other than "gpt2" and a pre that is not known are errors.
+// FromGGUF builds a tokenizer. A model that is not known is an error, and so is, for byte-level BPE, a
+// pre that is not known.
 //
 // In one thing the result differs from transformers on purpose: where the file has no token
 // "<|endoftext|>" (Llama 3), transformers adds one, with an id that the model has no embedding for.
-// Here that text is encoded like any other.
+// Here that text is encoded like any other; so it is with the "<s>" and the like of SentencePiece models.
 func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
-	if m.Model != "gpt2" {
-		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.model %q: %w (known: gpt2)", m.Model, ErrUnsupported)
+	build, ok := ggufBackends[m.Model]
+	if !ok {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.model %q: %w (known: %s)", m.Model, ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(ggufBackends)), ", "))
 	}
 	if len(m.Tokens) == 0 {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.tokens is empty or missing")
@@ -47,6 +55,32 @@ func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
 	if m.TokenTypes != nil && len(m.TokenTypes) != len(m.Tokens) {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.token_type has %d entries for %d tokens", len(m.TokenTypes), len(m.Tokens))
 	}
+	t, err := build(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.addGGUFTokens(m); err != nil {
+		return nil, err
+	}
+	addBOS, addEOS := m.AddBOS, m.AddEOS
+	switch {
+	case m.Model == "llama" && addBOS == nil: // files without the flag mean it
+		addBOS = new(bool)
+		*addBOS = true
+	case m.Model == "gemma4": // the chat template writes it
+		addBOS = nil
+	}
+	if t.post == nil || m.Model == "t5" && (addBOS != nil || addEOS != nil) {
+		t.setTemplate(isTrue(addBOS), isTrue(addEOS))
+	}
+	t.special.ChatTemplate = m.ChatTemplate
+	if err := t.settle(); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+func ggufByteLevel(m GGUFMeta) (*Tokenizer, error) {
 	merges, err := parseMerges(m.Merges)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.merges: %w", err)
@@ -59,16 +93,7 @@ func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{added: newAddedTokens(), model: bpe, pre: pre, decoder: byteLevelDecoder{}}
-	if err := t.addGGUFTokens(m); err != nil {
-		return nil, err
-	}
-	t.setTemplate(isTrue(m.AddBOS), isTrue(m.AddEOS))
-	t.special.ChatTemplate = m.ChatTemplate
-	if err := t.settle(); err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	return t, nil
+	return &Tokenizer{added: newAddedTokens(), model: bpe, pre: pre, decoder: byteLevelDecoder{}}, nil
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
@@ -94,7 +119,7 @@ func (t *Tokenizer) addGGUFTokens(m GGUFMeta) error {
 		s := m.Tokens[id]
 		switch kind {
 		case ggufControl:
-			if inAlphabet(s) {
+			if m.Model != "gpt2" || inAlphabet(s) {
 				control = append(control, AddedToken{Content: s, Special: true})
 			}
 		case ggufUserDefined:

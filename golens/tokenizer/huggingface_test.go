@@ -123,6 +123,36 @@ func TestLikeHuggingFace(t *testing.T) {
 	}
 }
 
+// TestMoreLikeHuggingFace has the word and SentencePiece kinds, and batches with truncation and padding.
+func TestMoreLikeHuggingFace(t *testing.T) {
+	var cases struct {
+		Texts   []string
+		Answers map[string][]answer
+		Batches map[string][]batchAnswer
+	}
+	readJSON(t, readGzip(t, "more.json.gz"), &cases)
+	if len(cases.Texts) < 60 || len(cases.Answers) < 10 || len(cases.Batches) < 5 {
+		t.Fatalf("only %d texts, %d tokenizers, %d with batches", len(cases.Texts), len(cases.Answers), len(cases.Batches))
+	}
+	for name, answers := range cases.Answers {
+		t.Run(name, func(t *testing.T) {
+			tok := load(t, name)
+			if len(answers) != len(cases.Texts) {
+				t.Fatalf("%d answers for %d texts", len(answers), len(cases.Texts))
+			}
+			for i, text := range cases.Texts {
+				check(t, tok, text, answers[i])
+				if t.Failed() {
+					return
+				}
+			}
+			for _, b := range cases.Batches[name] {
+				checkBatch(t, tok, b)
+			}
+		})
+	}
+}
+
 func TestGGUFLikeTransformers(t *testing.T) {
 	var cases struct {
 		Texts []string
@@ -157,13 +187,16 @@ func TestGGUFLikeTransformers(t *testing.T) {
 // TestUnicodeTables goes over all assigned characters: every class that a pattern may name, and every normal
 // form in contexts where characters reorder, block and compose.
 func TestUnicodeTables(t *testing.T) {
-	var want struct{ Classes, Forms map[string]uint32 }
+	var want struct {
+		Classes, Forms, Normalizers map[string]uint32
+		PreTokenizers               map[string]uint32 `json:"pre_tokenizers"`
+	}
 	raw, err := os.ReadFile("testdata/unicode.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	readJSON(t, raw, &want)
-	if len(want.Classes) < 10 || len(want.Forms) < 4 {
+	if len(want.Classes) < 10 || len(want.Forms) < 4 || len(want.Normalizers) < 8 || len(want.PreTokenizers) < 5 {
 		t.Fatal("too few tables")
 	}
 	var points []string
@@ -217,6 +250,39 @@ func TestUnicodeTables(t *testing.T) {
 		}
 		if sum(parts) != crc {
 			t.Errorf("form %q differs from Hugging Face's tokenizers", name)
+		}
+	}
+	for config, crc := range want.Normalizers {
+		n, err := parseNormalizer(json.RawMessage(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, track := range []bool{false, true} {
+			p, err := n.normalize(newPiece(strings.Join(points, "a\ue001"), track))
+			if err != nil || sum([]string{p.text}) != crc || track && len(p.align) != len(p.text) {
+				t.Errorf("normalizer %s differs from Hugging Face's (tracking %v): %v", config, track, err)
+			}
+		}
+	}
+	var crowd strings.Builder
+	for _, c := range points {
+		crowd.WriteString(" a" + c + "b中" + c)
+	}
+	for config, crc := range want.PreTokenizers {
+		pre, err := parsePreTokenizer(json.RawMessage(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces, err := pre.preTokenize([]piece{newPiece(crowd.String()[1:], false)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var parts []string
+		for _, p := range pieces {
+			parts = append(parts, p.text)
+		}
+		if sum(parts) != crc {
+			t.Errorf("pre-tokenizer %s differs from Hugging Face's", config)
 		}
 	}
 }

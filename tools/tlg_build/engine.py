@@ -6,6 +6,7 @@ nor oneDNN nor OpenMP: oneDNN is carried beside it and opened by its path at run
 
 from __future__ import annotations
 
+import fcntl
 import filecmp
 import hashlib
 import os
@@ -135,6 +136,12 @@ class Builder:
 
     def build(self, target: Path) -> None:
         """Writes the extension to target and the other files of its package beside it."""
+        (ROOT / "build").mkdir(exist_ok=True)
+        with (ROOT / "build" / "engine.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one tree would share what is between
+            self._build(target)
+
+    def _build(self, target: Path) -> None:
         self.generate()
         package = target.parent
         package.mkdir(parents=True, exist_ok=True)

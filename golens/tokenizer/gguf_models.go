@@ -1,0 +1,176 @@
+// GGUF metadata of vocabularies that are not byte-level BPE: SentencePiece's ("llama", "gemma4", "t5")
+// and BERT's ("bert").
+
+package tokenizer
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ggufBackends build the tokenizer for a value of tokenizer.ggml.model.
+var ggufBackends = map[string]func(GGUFMeta) (*Tokenizer, error){
+	"gpt2":   ggufByteLevel,
+	"llama":  ggufLlama,
+	"gemma4": ggufGemma4,
+	"t5":     ggufT5,
+	"bert":   ggufBert,
+}
+
+func (m GGUFMeta) scores() (map[string]float64, error) {
+	if len(m.Scores) != len(m.Tokens) {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.scores has %d entries for %d tokens", len(m.Scores), len(m.Tokens))
+	}
+	out := make(map[string]float64, len(m.Tokens))
+	for i, s := range m.Tokens {
+		out[s] = float64(m.Scores[i])
+	}
+	return out, nil
+}
+
+// sentencePieceBPE takes the merges of the file, or those that the scores imply.
+func (m GGUFMeta) sentencePieceBPE(unk string) (*bpe, error) {
+	if m.Merges == nil {
+		scores, err := m.scores()
+		if err != nil {
+			return nil, err
+		}
+		return bpeFromTokens(m.Tokens, scores, unk, true)
+	}
+	merges, err := parseMerges(m.Merges)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.merges: %w", err)
+	}
+	vocab := make(map[string]int32, len(m.Tokens))
+	for id, s := range m.Tokens {
+		vocab[s] = int32(id)
+	}
+	return newBPE(bpeConfig{vocab: vocab, merges: merges, unk: unk, fuseUnk: true, byteFallback: true})
+}
+
+// ggufLlama is SentencePiece BPE. The form depends on the model's architecture, which transformers
+// goes by as well: no key of the file tells the forms apart.
+func ggufLlama(m GGUFMeta) (*Tokenizer, error) {
+	switch m.Architecture {
+	case "gemma", "gemma2", "gemma3":
+		return ggufGemma(m)
+	}
+	model, err := m.sentencePieceBPE("")
+	if err != nil {
+		return nil, err
+	}
+	t := llamaForm(model, "first")
+	if m.Architecture == "phi3" {
+		t.pre = nil
+		t.normalizer = normSequence{prependNormalizer(spaceMark), &replacement{pattern: &pattern{literal: " "}, content: spaceMark}}
+	}
+	return t, nil
+}
+
+// ggufGemma: tokens of spaces are respelled in marks, and the order of the tokens ranks the merges.
+func ggufGemma(m GGUFMeta) (*Tokenizer, error) {
+	tokens := make([]string, len(m.Tokens))
+	scores := make(map[string]float64, len(m.Tokens))
+	for i, s := range m.Tokens {
+		if strings.Contains(s, " ") && strings.TrimSpace(s) == "" {
+			s = strings.Repeat(spaceMark, len([]rune(s)))
+		}
+		tokens[i] = s
+		scores[s] = -float64(i)
+	}
+	m.Tokens = tokens
+	if m.Merges != nil {
+		return ggufGemma4(m)
+	}
+	model, err := bpeFromTokens(tokens, scores, "<unk>", true)
+	if err != nil {
+		return nil, err
+	}
+	return gemmaForm(model), nil
+}
+
+func ggufGemma4(m GGUFMeta) (*Tokenizer, error) {
+	model, err := m.sentencePieceBPE("<unk>")
+	if err != nil {
+		return nil, err
+	}
+	return gemmaForm(model), nil
+}
+
+// gemmaForm finishes a tokenizer as GemmaTokenizer does.
+func gemmaForm(m model) *Tokenizer {
+	return &Tokenizer{
+		added:      newAddedTokens(),
+		model:      m,
+		normalizer: &replacement{pattern: &pattern{literal: " "}, content: spaceMark},
+		pre:        splitPre{pattern: &pattern{literal: " "}, behavior: mergedWithPrevious},
+		decoder:    decoderSequence{spaceDecoder(), byteFallbackDecoder{}, fuseDecoder{}},
+	}
+}
+
+var paddingToken = regexp.MustCompile(`^\[PAD\d+\]$`)
+
+// ggufT5 is Unigram. The file has placeholders for T5's sentinels, and no rules of normalization.
+func ggufT5(m GGUFMeta) (*Tokenizer, error) {
+	if len(m.Scores) != len(m.Tokens) {
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.scores has %d entries for %d tokens", len(m.Scores), len(m.Tokens))
+	}
+	vocab := make([]scoredToken, len(m.Tokens))
+	sentinels := 0
+	for i, s := range m.Tokens {
+		if sentinels < extraIDs && paddingToken.MatchString(s) {
+			sentinels++
+			s = fmt.Sprintf("<extra_id_%d>", extraIDs-sentinels)
+		}
+		vocab[i] = scoredToken{s, float64(m.Scores[i])}
+	}
+	model, err := newUnigram(vocab, 2, false)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: GGUF vocabulary: %w", err)
+	}
+	t, err := unigramForm(model, nil)
+	if err != nil {
+		return nil, err
+	}
+	var extra []AddedToken
+	for i := range extraIDs {
+		text := fmt.Sprintf("<extra_id_%d>", i)
+		if _, ok := model.tokenID(text); ok {
+			extra = append(extra, AddedToken{Content: text, Special: true})
+		}
+	}
+	if err := t.added.add(extra, model, nil); err != nil {
+		return nil, err
+	}
+	return t, t.setTextTemplate("", "</s>", nil, 0)
+}
+
+// ggufBert is WordPiece. The file marks the tokens that begin a word, BERT's own vocabulary those that
+// do not. transformers does not read such files; case is ignored, as llama.cpp does.
+func ggufBert(m GGUFMeta) (*Tokenizer, error) {
+	vocab := make(map[string]int32, len(m.Tokens))
+	for id, s := range m.Tokens {
+		word, begins := strings.CutPrefix(s, spaceMark)
+		bracketed := strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]")
+		switch {
+		case begins:
+			s = word
+		case !bracketed:
+			s = "##" + s
+		}
+		vocab[s] = int32(id)
+	}
+	roles := classDefaults["BertTokenizer"]
+	t, err := bertForm(vocab, func(role string) string { return roles[role] }, bertOptions{lower: true, chinese: true})
+	if err != nil {
+		return nil, err
+	}
+	var special []AddedToken
+	for _, role := range []string{"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"} {
+		if _, ok := t.model.tokenID(roles[role]); ok {
+			special = append(special, AddedToken{Content: roles[role], Special: true})
+		}
+	}
+	return t, t.added.add(special, t.model, t.normalizer)
+}

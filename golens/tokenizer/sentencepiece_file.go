@@ -1,0 +1,161 @@
+// Reading SentencePiece's .model files, which are protocol buffers, as far as tokenizers need them.
+// The wire format is described in the Protocol Buffers documentation ("Encoding"); the field numbers
+// are those of sentencepiece_model.proto.
+
+package tokenizer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// Kinds of pieces that matter here.
+const (
+	pieceControl     = 3
+	pieceUserDefined = 4
+)
+
+const (
+	sentencePieceUnigram = 1
+	sentencePieceBPE     = 2
+)
+
+type sentencePiece struct {
+	scoredToken
+	kind int
+}
+
+// sentencePieceModel is what a .model file says, with the defaults of what it does not say.
+type sentencePieceModel struct {
+	pieces             []sentencePiece
+	kind               int
+	byteFallback       bool
+	unk, bos, eos, pad int // ids, -1 for none
+	unkPiece           string
+	charsmap           []byte
+}
+
+var errProto = errors.New("not a SentencePiece model: broken protocol buffer")
+
+// protoField is one field of a message; value holds numbers, bytes what has a length.
+type protoField struct {
+	number int
+	wire   int
+	value  uint64
+	bytes  []byte
+}
+
+// eachField calls f for every field of a message.
+func eachField(b []byte, f func(protoField) error) error {
+	for len(b) > 0 {
+		key, n := binary.Uvarint(b)
+		if n <= 0 || key>>3 == 0 || key>>3 > 1<<29 {
+			return errProto
+		}
+		b = b[n:]
+		field := protoField{number: int(key >> 3), wire: int(key & 7)}
+		switch field.wire {
+		case 0:
+			if field.value, n = binary.Uvarint(b); n <= 0 {
+				return errProto
+			}
+		case 1:
+			n = 8
+		case 2:
+			size, m := binary.Uvarint(b)
+			if m <= 0 || size > uint64(len(b)-m) {
+				return errProto
+			}
+			n = m + int(size)
+			field.bytes = b[m:n]
+		case 5:
+			if n = 4; len(b) >= 4 {
+				field.value = uint64(binary.LittleEndian.Uint32(b))
+			}
+		default:
+			return errProto
+		}
+		if n > len(b) {
+			return errProto
+		}
+		b = b[n:]
+		if err := f(field); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseSentencePiece(raw []byte) (*sentencePieceModel, error) {
+	m := &sentencePieceModel{kind: sentencePieceUnigram, bos: 1, eos: 2, pad: -1, unkPiece: "<unk>"}
+	err := eachField(raw, func(f protoField) error {
+		switch {
+		case f.number == 1 && f.wire == 2:
+			p, err := parsePiece(f.bytes)
+			m.pieces = append(m.pieces, p)
+			return err
+		case f.number == 2 && f.wire == 2:
+			return m.parseTrainerSpec(f.bytes)
+		case f.number == 3 && f.wire == 2:
+			return eachField(f.bytes, func(f protoField) error {
+				if f.number == 2 && f.wire == 2 {
+					m.charsmap = f.bytes
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(m.pieces) == 0 {
+		return nil, errors.New("not a SentencePiece model: it has no pieces")
+	}
+	return m, nil
+}
+
+func parsePiece(b []byte) (sentencePiece, error) {
+	p := sentencePiece{kind: 1}
+	err := eachField(b, func(f protoField) error {
+		switch {
+		case f.number == 1 && f.wire == 2:
+			p.text = string(f.bytes)
+		case f.number == 2 && f.wire == 5:
+			p.score = float64(math.Float32frombits(uint32(f.value)))
+		case f.number == 3 && f.wire == 0:
+			p.kind = int(f.value)
+		}
+		return nil
+	})
+	if err == nil && !utf8.ValidString(p.text) {
+		err = fmt.Errorf("piece %q is not UTF-8", p.text)
+	}
+	return p, err
+}
+
+func (m *sentencePieceModel) parseTrainerSpec(b []byte) error {
+	numbers := map[int]*int{3: &m.kind, 40: &m.unk, 41: &m.bos, 42: &m.eos, 43: &m.pad}
+	return eachField(b, func(f protoField) error {
+		switch to := numbers[f.number]; {
+		case to != nil && f.wire == 0:
+			*to = int(int32(f.value))
+		case f.number == 35 && f.wire == 0:
+			m.byteFallback = f.value != 0
+		case f.number == 45 && f.wire == 2:
+			m.unkPiece = string(f.bytes)
+		}
+		return nil
+	})
+}
+
+// text is the piece of an id, "" when there is none.
+func (m *sentencePieceModel) text(id int) string {
+	if id < 0 || id >= len(m.pieces) {
+		return ""
+	}
+	return m.pieces[id].text
+}
