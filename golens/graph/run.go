@@ -187,7 +187,7 @@ func (r *run) apply(forward func(backend.Backend, []*tensor.Tensor) ([]*tensor.T
 	}
 	outputs, err := forward(r.backend, inputs)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.g.NameOf(out[0]), err)
+		return fmt.Errorf("%w (at %s)", err, r.g.NameOf(out[0]))
 	}
 	for i, v := range out {
 		r.cells.put(v, outputs[i])

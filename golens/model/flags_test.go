@@ -222,3 +222,21 @@ func TestFlagFlippedWithinBounds(t *testing.T) {
 	out := call(t, m, "blocks.1.attn.o", &model.Arguments{X: full["blocks.1.attn.o.hook_in"]}).Output
 	sameBits(t, "a projection that the flag does away with", out.Float32s(), full["blocks.1.attn.o.hook_out"].Float32s())
 }
+
+// TestFieldsThatDecideNumbers: writing one that the graph was built from would change nothing, so it is refused.
+func TestFieldsThatDecideNumbers(t *testing.T) {
+	m := tiny(t, "gpt2")
+	set(t, m, "eps", m.Config().Eps)
+	set(t, m, "n_ctx", m.Config().NCtx/2)
+	for field, value := range map[string]any{"eps": 0.5, "n_heads": 1, "use_attn_scale": false, "window_size": 3} {
+		before, _ := m.Config().Get(field)
+		err := m.Set(field, value)
+		var refused *config.Error
+		if !errors.As(err, &refused) || refused.Kind != "NotImplementedError" || refused.Field != field {
+			t.Errorf("%s: error %v", field, err)
+		}
+		if after, _ := m.Config().Get(field); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s became %v", field, after)
+		}
+	}
+}

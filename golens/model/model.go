@@ -5,6 +5,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -78,7 +79,16 @@ func (m *Model) Param(index int) (*tensor.Tensor, error) {
 	return m.params[index].Value, nil
 }
 
-// Set writes a configuration field. Flags that decide which hook points exist change the graph.
+// fixedFields decide numbers that were settled when the model was built.
+var fixedFields = []string{
+	"act_fn", "attention_dir", "attn_only", "attn_scale", "attn_scores_soft_cap", "attn_types", "d_head", "d_mlp", "d_model", "eps",
+	"final_rms", "gated_mlp", "n_heads", "n_key_value_heads", "n_layers", "normalization_type", "output_logits_soft_cap",
+	"parallel_attn_mlp", "positional_embedding_type", "rmsnorm_uses_offset", "rotary_adjacent_pairs", "rotary_base", "rotary_dim",
+	"scale_attn_by_inverse_layer_idx", "use_attn_scale", "use_local_attn", "use_qk_norm", "uses_rms_norm", "window_size",
+}
+
+// Set writes a configuration field. Flags that decide which hook points exist change the graph; a field that decides
+// numbers keeps its value, and another one is an error: it would change nothing.
 func (m *Model) Set(field string, value any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,6 +103,13 @@ func (m *Model) Set(field string, value any) error {
 		return &config.Error{Kind: config.ValueError, Field: field, Text: "use_split_qkv_input and use_attn_in exclude each other; set one of them to False first"}
 	}
 	old := m.Spec.Config
+	if slices.Contains(fixedFields, field) {
+		was, _ := old.Get(field)
+		is, _ := changed.Get(field)
+		if !reflect.DeepEqual(was, is) {
+			return &config.Error{Kind: "NotImplementedError", Field: field, Text: "it decides what a loaded model computes and cannot be changed afterwards; boot the model again with hf_config_overrides={...}"}
+		}
+	}
 	m.Spec.Config = changed
 	if slices.Contains(graphFlags, field) {
 		b, err := build(m)

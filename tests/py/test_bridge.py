@@ -652,3 +652,12 @@ def test_representations(gpt2: Any) -> None:
         "    ln1: NormalizationBridge",
     ]
     assert repr(gpt2.blocks[0].attn.q).splitlines()[0] == "LinearBridge(weight [32, 32], bias [32])"
+
+
+def test_a_field_that_decides_numbers_cannot_be_written(model: Any) -> None:
+    eps = model.cfg.eps
+    with pytest.raises(NotImplementedError, match="eps.*hf_config_overrides"):
+        model.cfg.eps = 0.5
+    assert model.cfg.eps == eps
+    model.cfg.eps = eps
+    model.cfg.n_ctx = model.cfg.n_ctx  # no number depends on it

@@ -34,7 +34,7 @@ class EngineTokenizer:
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""
-        packed = json.dumps([list(row) for row in ids])
+        packed = json.dumps([[int(index) for index in row] for row in ids])
         return json.loads(errors.call(go.TokenizerDecode, self._handle, packed, skip_special))
 
     def token_to_id(self, token: str) -> int | None:

@@ -164,10 +164,20 @@ class TransformerBridgeConfig(TransformerLensConfig):
     def __setattr__(self, name: str, value: Any) -> None:
         on_write = self._on_write() if self._on_write is not None else None
         managed = name in self._BRIDGE_MANAGED_HOOK_FLAGS
+        missing = object()
+        before = self.__dict__.get(name, missing)
         if on_write is None or not managed:
             super().__setattr__(name, value)
-        if on_write is not None:
+        if on_write is None:
+            return
+        try:
             on_write(name, value)
+        except BaseException:  # a write that the model refuses leaves the field as it was
+            if before is missing:
+                self.__dict__.pop(name, None)
+            else:
+                self.__dict__[name] = before
+            raise
 
     def _set_bridge_managed_hook_flag(self, name: str, value: bool) -> None:
         """Store a flag that changes the graph; only the model's setters call this."""

@@ -95,7 +95,7 @@ def boot_transformers(
             **placement,
         }
     )
-    overrides, name = dict(hf_config_overrides or {}), os.fspath(model_name)
+    overrides, name = _plain(hf_config_overrides or {}), os.fspath(model_name)
     if not os.path.exists(name):
         name = official_name(name)
     if hf_model is not None:
@@ -181,7 +181,7 @@ def _share(hf_model: Any, overrides: dict[str, Any], n_ctx: int | None, name: st
     elsewhere = {str(tensor.device) for tensor in tensors.values()} - {"cpu"}
     if elsewhere:
         raise ValueError(f"hf_model must be on the CPU, it is on {', '.join(sorted(elsewhere))}")
-    config = _plain({**config, **overrides})
+    config = {**_plain(config), **overrides}
     return EngineModel.from_state(config, tensors, n_ctx=n_ctx, name=name)
 
 
