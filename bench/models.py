@@ -51,5 +51,5 @@ def smollm2(file: Path) -> Model:
 
 def tiny(cache: Path) -> Model:
     """12 layers so small that only what surrounds the arithmetic is left to measure."""
-    sizes = dict(n_layer=12, n_head=2, n_embd=16, n_positions=64, vocab_size=300)
-    return Model("tiny", str(gpt2_folder(cache, "gpt2-tiny", **sizes)))
+    sizes = dict(n_layer=12, n_head=2, n_embd=16, n_positions=128, vocab_size=300)
+    return Model("tiny", str(gpt2_folder(cache, "gpt2-12-tiny-layers", **sizes)))

@@ -4,11 +4,8 @@ import importlib.util
 import os
 import signal
 
-# Tests never reach for the network, and find what a user's shell has set neither.
+# Tests never reach for the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
-for name in ("TRANSFORMER_LENS_GO_ARRAYS", "TRANSFORMER_LENS_GO_PLAN"):
-    if not os.environ.get("TRANSFORMER_LENS_GO_TEST_SWITCHES"):
-        os.environ.pop(name, None)
 
 # The live comparison needs the library that it compares with: `make parity`.
 collect_ignore = [] if importlib.util.find_spec("transformer_lens") else ["parity"]

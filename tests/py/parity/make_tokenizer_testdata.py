@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ from transformers.integrations.gguf.gguf_tokenizer_mapping import (
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from tokenizer_folders import folder_cases, sentencepiece_gguf
 from tokenizer_texts import SPECIAL, texts, training_texts
 from tokenizers_live import BUILDERS, answers, batches
 
@@ -286,7 +288,7 @@ LIVE_ONLY = {"xlmr", "unigram_plain", "words_fixed"}
 
 def more_cases(samples: list[str]) -> dict[str, Any]:
     """Fewer texts than the others get, and batches with truncation and padding."""
-    samples = samples[::4]
+    samples = samples[::3]
     out: dict[str, Any] = {"texts": samples, "answers": {}, "batches": {}}
     for name, build in BUILDERS.items():
         if name in LIVE_ONLY:
@@ -296,7 +298,7 @@ def more_cases(samples: list[str]) -> dict[str, Any]:
         out["answers"][name] = answers(core, samples)
         if name in {"bert", "bert_cased", "roberta", "t5", "unigram_bytes"}:
             short = [text for text in samples if len(text) < 60]
-            out["batches"][name] = list(batches(core, short, 11, 14))
+            out["batches"][name] = list(batches(core, short, 11, 8))
     return out
 
 
@@ -307,7 +309,7 @@ def write(name: str, value: Any) -> None:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    samples = [text for _, text in texts(seed=3, share=0.008) if len(text) < 500]
+    samples = [text for _, text in texts(seed=3, share=0.006) if len(text) < 500]
     samples += [*SPECIAL, "  ".join(SPECIAL), "x".join(SPECIAL)]
     samples += ["'ſ 'K 'LL", "\U00016d43\U00010d50a1", "a\U0001e2ec\u0301 \U00011935\U00011930"]
     cases = {}
@@ -316,6 +318,11 @@ def main() -> None:
         cases[name] = answers(core, samples)
     write("cases.json.gz", {"texts": samples, "answers": cases})
     write("more.json.gz", more_cases(samples))
+    fewer = samples[::12]
+    with tempfile.TemporaryDirectory() as work:
+        write("folders.json.gz", folder_cases(Path(work), "identity", fewer))
+    files = list(sentencepiece_gguf("identity", fewer))
+    write("gguf_sentencepiece.json.gz", {"texts": fewer, "files": files})
     write("gguf.json.gz", {"texts": samples, "files": list(gguf_cases(samples))})
     (OUT / "unicode.json").write_text(json.dumps(unicode_tables(), indent=1) + "\n")
 

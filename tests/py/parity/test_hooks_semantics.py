@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from . import libs, tiny
-from .compare import Mismatch, check_same, outcome
+from .compare import Mismatch, check_same
 
 IDS = tiny.random_tokens(11, (2, 6))
 RESID = "blocks.0.hook_resid_post"

@@ -197,12 +197,6 @@ def train_sentencepiece(**options: Any) -> bytes:
     return out.getvalue()
 
 
-def charsmap(blob: bytes) -> bytes:
-    from sentencepiece import sentencepiece_model_pb2 as pb
-
-    return pb.ModelProto.FromString(blob).normalizer_spec.precompiled_charsmap
-
-
 def from_sentencepiece(kind: str) -> Tokenizer:
     """T5's and XLM-R's forms of a trained SentencePiece Unigram model with its real character map."""
     from sentencepiece import sentencepiece_model_pb2 as pb
