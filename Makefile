@@ -109,7 +109,7 @@ test-live: dev $(LIVE)/.ready ## the same Python tests with torch
 test-wheel: wheel ## the wheels: contents, and use in clean environments
 	TRANSFORMER_LENS_GO_WHEELS=dist $(DEV)/bin/python -m pytest tests/py/test_packaging.py $(PYTEST_FLAGS)
 
-parity: dev $(LIVE)/.ready ## live comparison with transformers and transformer_lens, fresh seeds
+parity: dev $(LIVE)/.ready $(SMOLLM2) ## live comparison with transformers and transformer_lens, fresh seeds
 	$(LIVE)/bin/python -m pytest tests/py/parity $(PYTEST_FLAGS)
 
 parity-all: dev $(LIVE)/.ready $(SMOLLM2) ## the same, every checkpoint and every hook

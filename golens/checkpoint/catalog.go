@@ -94,6 +94,7 @@ func (c *catalog) Load(name string) (*tensor.Tensor, error) {
 		return c.wrap(name)(nil, err)
 	}
 	widen(e.Kind, t.Float32s(), e.data())
+	e.storage.Forget(e.offset, e.size)
 	return t, nil
 }
 

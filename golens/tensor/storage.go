@@ -73,6 +73,16 @@ func Borrow(address unsafe.Pointer, bytes int) (*Storage, error) {
 // Bytes is the memory itself.
 func (s *Storage) Bytes() []byte { return unsafe.Slice((*byte)(s.c.data), int(s.c.bytes)) }
 
+// Forget tells the system that the bytes from offset on were read for the last time, so that pages of a mapped file
+// need not stay in memory. What was written to such pages is lost: only for ranges that nobody views.
+func (s *Storage) Forget(offset, bytes int) {
+	page := os.Getpagesize()
+	first, last := (offset+page-1)/page*page, (offset+bytes)/page*page
+	if s.c.kind == C.TLG_MAPPED && first < last {
+		_ = unix.Madvise(s.Bytes()[first:last], unix.MADV_DONTNEED) // advice only
+	}
+}
+
 // Len is the number of bytes.
 func (s *Storage) Len() int { return int(s.c.bytes) }
 

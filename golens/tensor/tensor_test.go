@@ -135,3 +135,25 @@ func TestDense(t *testing.T) {
 		t.Errorf("copied %v", b.Float32s())
 	}
 }
+
+func TestForgetKeepsTheFilesBytes(t *testing.T) {
+	page := os.Getpagesize()
+	content := make([]byte, 3*page)
+	for i := range content {
+		content[i] = byte(i / page)
+	}
+	path := filepath.Join(t.TempDir(), "w")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := MapFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	s.Bytes()[0] = 9 // on a page that the range only touches
+	s.Forget(1, 2*page)
+	if b := s.Bytes(); b[0] != 9 || b[page] != 1 || b[3*page-1] != 2 {
+		t.Errorf("bytes are %d %d %d, want 9 1 2", b[0], b[page], b[3*page-1])
+	}
+}
