@@ -5,7 +5,9 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -65,7 +67,7 @@ func ggufLlama(m GGUFMeta) (*Tokenizer, error) {
 		t.pre = nil
 		t.normalizer = normSequence{prependNormalizer(spaceMark), &replacement{pattern: &pattern{literal: " "}, content: spaceMark}}
 	}
-	return t, nil
+	return t, t.addKnown("<unk>", "<s>", "</s>")
 }
 
 // ggufGemma: tokens of spaces are respelled in marks, and the order of the tokens ranks the merges.
@@ -87,7 +89,7 @@ func ggufGemma(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gemmaForm(model), nil
+	return gemmaForm(model)
 }
 
 func ggufGemma4(m GGUFMeta) (*Tokenizer, error) {
@@ -95,18 +97,30 @@ func ggufGemma4(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gemmaForm(model), nil
+	return gemmaForm(model)
 }
 
 // gemmaForm finishes a tokenizer as GemmaTokenizer does.
-func gemmaForm(m model) *Tokenizer {
-	return &Tokenizer{
+func gemmaForm(m model) (*Tokenizer, error) {
+	t := &Tokenizer{
 		added:      newAddedTokens(),
 		model:      m,
 		normalizer: &replacement{pattern: &pattern{literal: " "}, content: spaceMark},
 		pre:        splitPre{pattern: &pattern{literal: " "}, behavior: mergedWithPrevious},
 		decoder:    decoderSequence{spaceDecoder(), byteFallbackDecoder{}, fuseDecoder{}},
 	}
+	return t, t.addKnown("<unk>", "<bos>", "<eos>", "<pad>", "<mask>")
+}
+
+// addKnown makes special added tokens of those that the vocabulary has.
+func (t *Tokenizer) addKnown(texts ...string) error {
+	var tokens []AddedToken
+	for _, s := range texts {
+		if _, ok := t.model.tokenID(s); ok {
+			tokens = append(tokens, AddedToken{Content: s, Special: true})
+		}
+	}
+	return t.added.add(tokens, t.model, t.normalizer)
 }
 
 var paddingToken = regexp.MustCompile(`^\[PAD\d+\]$`)
@@ -133,14 +147,11 @@ func ggufT5(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var extra []AddedToken
+	known := []string{"</s>", "<unk>", "<pad>"}
 	for i := range extraIDs {
-		text := fmt.Sprintf("<extra_id_%d>", i)
-		if _, ok := model.tokenID(text); ok {
-			extra = append(extra, AddedToken{Content: text, Special: true})
-		}
+		known = append(known, fmt.Sprintf("<extra_id_%d>", i))
 	}
-	if err := t.added.add(extra, model, nil); err != nil {
+	if err := t.addKnown(known...); err != nil {
 		return nil, err
 	}
 	return t, t.setTextTemplate("", "</s>", nil, 0)
@@ -166,11 +177,5 @@ func ggufBert(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var special []AddedToken
-	for _, role := range []string{"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"} {
-		if _, ok := t.model.tokenID(roles[role]); ok {
-			special = append(special, AddedToken{Content: roles[role], Special: true})
-		}
-	}
-	return t, t.added.add(special, t.model, t.normalizer)
+	return t, t.addKnown(slices.Sorted(maps.Values(roles))...)
 }

@@ -19,11 +19,10 @@ const extraIDs = 100
 // those of the best token first (of the lowest id where there are no scores).
 func scoredMerges(tokens []string, vocab map[string]int32, scores map[string]float64) mergeList {
 	type scored struct {
-		pair     [2]string
-		score    float64
-		ids      [2]int32
-		lengths  [2]int
-		position int
+		pair    [2]string
+		score   float64
+		ids     [2]int32
+		lengths [2]int
 	}
 	var all []scored
 	for _, s := range tokens {

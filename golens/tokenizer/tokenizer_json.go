@@ -88,16 +88,23 @@ func optional[T any](raw json.RawMessage, parse func(json.RawMessage) (T, error)
 	return parse(raw)
 }
 
-// parseModel reads the model. Old files do not name its kind: those with merges are BPE.
+// parseModel reads the model. Old files do not name its kind: what they have tells it.
 func parseModel(raw json.RawMessage) (model, error) {
 	fields, err := jsonFields(raw)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if isNull(fields["type"]) && !isNull(fields["merges"]) {
-		return wrapComponent("model", "BPE", models["BPE"], raw)
+	if !isNull(fields["type"]) {
+		return buildComponent("model", models, raw)
 	}
-	return buildComponent("model", models, raw)
+	for _, guess := range []struct{ member, kind string }{
+		{"merges", "BPE"}, {"max_input_chars_per_word", "WordPiece"}, {"unk_token", "WordLevel"}, {"unk_id", "Unigram"},
+	} {
+		if !isNull(fields[guess.member]) {
+			return wrapComponent("model", guess.kind, models[guess.kind], raw)
+		}
+	}
+	return nil, errors.New(`model: expected a "type"`)
 }
 
 // buildComponent builds the component of the kind that raw names.

@@ -99,10 +99,9 @@ func (c Truncation) apply(parts []Encoding, added int) error {
 
 // longestFirst shares limit tokens between two texts of a and b tokens.
 func longestFirst(a, b, limit int) (int, int) {
-	short, long := min(a, b), max(a, b)
-	if short > limit {
-		long = short
-	} else {
+	short := min(a, b)
+	long := short
+	if short <= limit {
 		long = max(short, limit-short)
 	}
 	if short+long > limit {

@@ -4,7 +4,8 @@ Needs the packages tokenizers, transformers and sentencepiece:
 
     python tests/py/parity/make_tokenizer_testdata.py
 
-Run again with the same versions it writes the same bytes.
+Run again with the same versions it writes the same bytes for the byte-level kinds; the trainers of
+WordPiece, Unigram and of limited alphabets break ties differently each time, so the others differ.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tokenizers of words and of SentencePiece, and what Hugging Face makes of texts with any tokenizer.
 
-Needs the packages tokenizers and sentencepiece. The tokenizers are trained here on generated texts, so
-the same versions always give the same ones; nothing is read but what a caller names.
+Needs the packages tokenizers and sentencepiece. The tokenizers are trained here on generated texts;
+nothing is read but what a caller names. The trainers break ties differently from run to run.
 """
 
 from __future__ import annotations
