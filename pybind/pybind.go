@@ -104,7 +104,7 @@ func encode(v any) (string, error) {
 
 func decode(text string, v any) error {
 	if err := json.Unmarshal([]byte(text), v); err != nil {
-		return fmt.Errorf("%w: %v", errValue, err)
+		return fmt.Errorf("%w: %w", errValue, err)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestPanicReleasesEverything(t *testing.T) {
 	before := tensor.Count().Storages
 	func() {
 		defer func() {
-			if recover() != errBoom {
+			if err, ok := recover().(error); !ok || !errors.Is(err, errBoom) {
 				t.Error("the panic was swallowed")
 			}
 		}()

@@ -17,9 +17,9 @@ func TestConcurrentQuestions(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			m := tiny(t, family)
 			in, logits, by := fullRun(t, m)
-			stop, start, keep := *in, *in, *in
+			stop, keep := *in, *in
 			stop.Stop = 2
-			start = model.Input{Resid: by["blocks.1.hook_in"], Mask: in.Mask, Positions: positions(t), Start: 1, Stop: model.NoLayer, Output: model.OutputLogits}
+			start := model.Input{Resid: by["blocks.1.hook_in"], Mask: in.Mask, Positions: positions(t), Start: 1, Stop: model.NoLayer, Output: model.OutputLogits}
 			keep.Output, keep.Keep = model.OutputNone, everything
 			questions := []struct {
 				in   *model.Input

@@ -85,7 +85,8 @@ func ggufTokenizer(file *checkpoint.GGUF) (*tokenizer.Tokenizer, error) {
 		BOS: r.id(prefix + "bos_token_id"), EOS: r.id(prefix + "eos_token_id"),
 		UNK: r.id(prefix + "unknown_token_id"), PAD: r.id(prefix + "padding_token_id"),
 		AddBOS: r.flag(prefix + "add_bos_token"), AddEOS: r.flag(prefix + "add_eos_token"),
-		AddSpacePrefix: r.flag(prefix + "add_space_prefix"),
+		AddSpacePrefix: r.flag(prefix + "add_space_prefix"), Scores: r.scores(prefix + "scores"),
+		Architecture: r.text("general.architecture"),
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -120,6 +121,14 @@ func (r *ggufReader) flag(key string) *bool {
 	}
 	v := read(r, key, false, r.file.Bool)
 	return &v
+}
+
+func (r *ggufReader) scores(key string) []float32 {
+	var scores []float32
+	for _, v := range read(r, key, nil, r.file.Floats) {
+		scores = append(scores, float32(v))
+	}
+	return scores
 }
 
 func (r *ggufReader) types(key string) []int32 {

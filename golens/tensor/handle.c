@@ -30,8 +30,8 @@ int64_t tlg_count(int which) {
     }
 }
 
-static tlg_tensor *new_tensor(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim, const int64_t *shape,
-                              const int64_t *strides) {
+static tlg_tensor *new_tensor(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim,
+                              const int64_t *shape, const int64_t *strides) {
     tlg_tensor *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
@@ -74,8 +74,8 @@ static int32_t free_slot(void) {
     return slot_count++;
 }
 
-int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim, const int64_t *shape,
-                       const int64_t *strides) {
+int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim,
+                       const int64_t *shape, const int64_t *strides) {
     if (ndim < 0 || ndim > TLG_MAXDIM)
         return 0;
     tlg_tensor *t = new_tensor(s, offset, dtype, ndim, shape, strides);
@@ -136,7 +136,8 @@ int tlg_handle_close(int64_t handle) {
     return 0;
 }
 
-int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides) {
+int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape,
+                          const int64_t *strides) {
     if (ndim < 0 || ndim > TLG_MAXDIM)
         return 0;
     int64_t last = 0, empty = 0;
@@ -153,7 +154,7 @@ int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t
 }
 
 const tlg_native_api *tlg_native(void) {
-    static const tlg_native_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release, tlg_handle_close,
-                                       tlg_handle_borrow};
+    static const tlg_native_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release,
+                                       tlg_handle_close, tlg_handle_borrow};
     return &api;
 }

@@ -1,5 +1,6 @@
 /* Counted memory that lives off the Go heap, and the handle table through which other C code
- * (the CPython glue) reaches it. Pure C: nothing here calls Go or Python, so any thread may release. */
+ * (the CPython glue) reaches it. Pure C: nothing here calls Go or Python, so any thread may
+ * release. */
 #ifndef TLG_STORAGE_H
 #define TLG_STORAGE_H
 #include <stdint.h>
@@ -18,7 +19,8 @@ typedef struct tlg_storage {
     int32_t size_class;
 } tlg_storage;
 
-/* A tensor as other languages see it. Strides count elements; dtype is DLPack's code | bits << 8. */
+/* A tensor as other languages see it. Strides count elements; dtype is DLPack's code | bits << 8.
+ */
 typedef struct tlg_tensor {
     int64_t refs; /* atomic */
     tlg_storage *storage;
@@ -33,8 +35,10 @@ typedef struct tlg_native_api {
     tlg_tensor *(*acquire)(int64_t handle); /* a reference, or NULL for a wrong or stale handle */
     void (*release)(tlg_tensor *);
     int (*close)(int64_t handle); /* ends the handle; 0, or -1 for a wrong or stale one */
-    /* a handle over memory that the caller owns and keeps alive; 0 when memory is out or ndim is too large */
-    int64_t (*borrow)(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides);
+    /* a handle over memory that the caller owns and keeps alive; 0 when memory is out or ndim is
+     * too large */
+    int64_t (*borrow)(void *data, int32_t dtype, int32_t ndim, const int64_t *shape,
+                      const int64_t *strides);
 } tlg_native_api;
 
 tlg_storage *tlg_storage_new(int64_t bytes);
@@ -44,15 +48,17 @@ void tlg_storage_retain(tlg_storage *s);
 void tlg_storage_release(tlg_storage *s);
 int64_t tlg_storage_refs(tlg_storage *s);
 
-int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim, const int64_t *shape,
-                       const int64_t *strides);
+int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim,
+                       const int64_t *shape, const int64_t *strides);
 tlg_tensor *tlg_handle_acquire(int64_t handle);
 void tlg_tensor_release(tlg_tensor *t);
 int tlg_handle_close(int64_t handle);
-int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape, const int64_t *strides);
+int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape,
+                          const int64_t *strides);
 const tlg_native_api *tlg_native(void);
 
-/* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in the pool */
+/* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in
+ * the pool */
 int64_t tlg_count(int which);
 void tlg_pool_limit(int64_t bytes);
 #endif

@@ -656,7 +656,7 @@ def test_representations(gpt2: Any) -> None:
 
 def test_a_field_that_decides_numbers_cannot_be_written(model: Any) -> None:
     eps = model.cfg.eps
-    with pytest.raises(NotImplementedError, match="eps.*hf_config_overrides"):
+    with pytest.raises(NotImplementedError, match=r"eps.*hf_config_overrides"):
         model.cfg.eps = 0.5
     assert model.cfg.eps == eps
     model.cfg.eps = eps
