@@ -1,7 +1,8 @@
 // Activation functions, alone or times a second tensor (the gated MLPs: act(gate) * up).
 //
-// gelu and its kin are x times a probability that becomes tiny for negative x. Each is computed from
-// exp(-s) with s carried in two floats, so that the small values are as exact as the large ones.
+// gelu and its kin are x times a probability that becomes tiny for negative x. Each is computed
+// from exp(-s) with s carried in two floats, so that the small values are as exact as the large
+// ones.
 #ifndef TLG_ISA
 #include "cpu.h"
 #define TLG_BODY "activation.c"
@@ -71,7 +72,8 @@ TLG_FN TLG_INLINE vf FN(gelu_tanh)(vf x) {
     vf p = v_mul(q, c1), pl = v_fma(q, c1, v_sub(zero, p));
     vf t = v_add(p, c0), part = v_sub(t, p);
     vf tl = v_add(v_sub(p, v_sub(t, part)), v_sub(c0, part)); // what t's rounding lost
-    tl = v_add(v_add(tl, pl), v_fma(ql, c1, v_fma(q, v_set1(2.39883247e-09f), v_set1(-4.53406805e-08f))));
+    tl = v_add(v_add(tl, pl),
+               v_fma(ql, c1, v_fma(q, v_set1(2.39883247e-09f), v_set1(-4.53406805e-08f))));
     vf s = v_mul(t, a), l = v_fma(tl, a, v_fma(t, a, v_sub(zero, s)));
     return FN(times_sigmoid)(x, FN(exp_minus)(s, l));
 }

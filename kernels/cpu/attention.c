@@ -2,13 +2,12 @@
 // very code of the separate steps on a few query rows at a time, so its bits are theirs.
 //
 // A unit of work is one sequence, one key/value head and some of its query rows (all query heads
-// that share the key/value head). Keys are turned sixteen at a time into tiles [e][64], so that each
-// score is an FMA chain over e of its own; z is an FMA chain over the keys, in order.
+// that share the key/value head). Keys are turned sixteen at a time into tiles [e][64], so that
+// each score is an FMA chain over e of its own; z is an FMA chain over the keys, in order.
 #ifndef TLG_ISA
 #include "cpu.h"
 
 #define TILE 64       // keys a tile
-#define VALUES 64    // values a tile
 #define SCORES 131072 // scores kept a unit, at most (but for one block of rows)
 
 typedef struct {
@@ -19,8 +18,8 @@ typedef struct {
     float *scores;        // written by tlg_scores
     const float *pattern; // read by tlg_mix
     float *z;
-    long group;           // query heads that share a key/value head
-    long rows, chunks;    // query rows a unit; units a key/value head
+    long group;  // query heads that share a key/value head
+    long chunks; // units a key/value head
     int failed;
 } job;
 
@@ -60,14 +59,25 @@ static void unit(job *j, long u, int what) {
         __atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
 }
 
-static void fused_unit(void *j, long u) { unit(j, u, FUSED); }
-static void scores_unit(void *j, long u) { unit(j, u, SCORES_ONLY); }
-static void mix_unit(void *j, long u) { unit(j, u, MIX_ONLY); }
+static void fused_unit(void *j, long u) {
+    unit(j, u, FUSED);
+}
+static void scores_unit(void *j, long u) {
+    unit(j, u, SCORES_ONLY);
+}
+static void mix_unit(void *j, long u) {
+    unit(j, u, MIX_ONLY);
+}
 
 static int run(job *j, tlg_unit fn, long width) {
     const tlg_attention_shape *s = j->s;
-    if (s->batch <= 0 || s->heads <= 0 || s->q_len <= 0 || s->k_len <= 0)
+    if (s->batch <= 0 || s->heads <= 0 || s->kv_heads <= 0 || s->q_len <= 0)
         return 0;
+    if (s->k_len <= 0) { // no keys at all: empty sums
+        if (j->z)
+            memset(j->z, 0, (size_t)(s->batch * s->q_len * s->heads * s->value_dim) * sizeof *j->z);
+        return 0;
+    }
     j->group = s->heads / s->kv_heads;
     long all = j->group * s->q_len, pairs = s->batch * s->kv_heads;
     long most = tlg_max(4, tlg_min(128, SCORES / s->k_len) / 4 * 4);
@@ -75,7 +85,6 @@ static int run(job *j, tlg_unit fn, long width) {
     long want = 4 * tlg_threads(); // units enough to share out, but not less than 16 rows each
     if (pairs * j->chunks < want)
         j->chunks = tlg_max(j->chunks, tlg_min(tlg_ceil(want, pairs), tlg_ceil(all, 16)));
-    j->rows = tlg_ceil(all, j->chunks);
     double work = (double)s->batch * s->heads * s->q_len * s->k_len * (width / 25.0 + .5);
     tlg_for(pairs * j->chunks, work, fn, j);
     return j->failed;

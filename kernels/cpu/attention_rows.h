@@ -1,18 +1,18 @@
-// The row code of attention.c, once per instruction set. Keys and values are visited a tile at a
-// time, all rows of the unit with each, so that the tile stays in the first cache.
+// The row code of attention.c, once per instruction set.
 #include "softmax.h"
 
 #define RB 4 // query rows side by side
+#define Z_FLOATS(s) (RB * tlg_ceil((s)->value_dim, 64) * 64)
 #if TLG_ISA == TLG_ISA_AVX512
 #define NV 4
 #else
 #define NV 1
 #endif
 
-// A tile of keys [k0, k0+n) of one head as kt[e][TILE]; columns past n are zero.
+// A tile of n keys of one head as kt[e][TILE]; columns past n are zero as far as the next 16.
 TLG_FN static void FN(turn_keys)(const float *k, long stride, long n, long e, float *kt) {
-    for (long c = 0; c < TILE; c += 16) {
-        long m = tlg_max(0, tlg_min(16, n - c)), d = 0;
+    for (long c = 0; c < n; c += 16) {
+        long m = tlg_min(16, n - c), d = 0;
         if (m == 16)
             for (; d + 16 <= e; d += 16)
                 v_tr16(k + c * stride + d, stride, kt + d * TILE + c, TILE);
@@ -22,36 +22,51 @@ TLG_FN static void FN(turn_keys)(const float *k, long stride, long n, long e, fl
     }
 }
 
-// Scores of R rows with one tile of keys, into out[row][TILE].
-TLG_FN TLG_INLINE void FN(score_tile)(const int R, const float *const *q, long e, const float *kt,
-                                      float scale, float *out) {
-    for (long c = 0; c < TILE; c += 16 * NV) {
-        vf s[RB][NV];
+// Scores of R rows with 16*nv keys of a tile, into out[row][TILE].
+TLG_FN TLG_INLINE void FN(score_keys)(const int R, const int nv, const float *const *q, long e,
+                                      const float *kt, float scale, float *out) {
+    vf s[RB][NV];
 #pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; v++)
-                s[r][v] = v_set1(0);
-        const float *t = kt + c;
-        for (long d = 0; d < e; d++, t += TILE) {
-            vf key[NV];
+        for (int v = 0; v < nv; v++)
+            s[r][v] = v_set1(0);
+    for (long d = 0; d < e; d++, kt += TILE) {
+        vf key[NV];
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; v++)
-                key[v] = v_load(t + v * 16);
+        for (int v = 0; v < nv; v++)
+            key[v] = v_load(kt + v * 16);
 #pragma GCC unroll 4
-            for (int r = 0; r < R; r++) {
-                vf x = v_set1(q[r][d]);
+        for (int r = 0; r < R; r++) {
+            vf x = v_set1(q[r][d]);
 #pragma GCC unroll 4
-                for (int v = 0; v < NV; v++)
-                    s[r][v] = v_fma(x, key[v], s[r][v]);
-            }
+            for (int v = 0; v < nv; v++)
+                s[r][v] = v_fma(x, key[v], s[r][v]);
         }
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 4
-            for (int v = 0; v < NV; v++)
-                v_store(out + r * TILE + c + v * 16, v_mul(s[r][v], v_set1(scale)));
     }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            v_store(out + r * TILE + v * 16, v_mul(s[r][v], v_set1(scale)));
+}
+
+// Scores of R rows with the first n keys of a tile, and maybe a few more.
+TLG_FN TLG_INLINE void FN(score_tile)(const int R, const float *const *q, long e, const float *kt,
+                                      long n, float scale, float *out) {
+#if NV == 4
+    if (n > 48)
+        FN(score_keys)(R, 4, q, e, kt, scale, out);
+    else if (n > 32)
+        FN(score_keys)(R, 3, q, e, kt, scale, out);
+    else if (n > 16)
+        FN(score_keys)(R, 2, q, e, kt, scale, out);
+    else
+        FN(score_keys)(R, 1, q, e, kt, scale, out);
+#else
+    for (long c = 0; c < n; c += 16)
+        FN(score_keys)(R, 1, q, e, kt + c, scale, out + c);
+#endif
 }
 
 // Which of the n keys from k0 are real: 1 or 0 each, or NULL if all are.
@@ -95,21 +110,22 @@ TLG_FN static void FN(score_rows)(const job *j, long b, long g, long r0, long r1
         for (long r = r0; r < r1; r += RB) {
             query at[RB];
             const float *q[RB];
-            long nr = tlg_min(RB, r1 - r);
+            long nr = tlg_min(RB, r1 - r), reach = 0;
             int seen = 0;
             for (long i = 0; i < nr; i++) {
                 at[i] = row_of(j, g, r + i);
                 q[i] = j->q + b * j->qs.batch + at[i].pos * j->qs.pos + at[i].head * j->qs.head;
                 seen |= at[i].lo < k0 + n && at[i].hi > k0;
+                reach = tlg_max(reach, tlg_min(n, at[i].hi - k0));
             }
             for (long i = nr; i < RB; i++)
                 q[i] = q[0];
             if (seen && !turned++)
                 FN(turn_keys)(k + k0 * j->ks.pos, j->ks.pos, n, s->head_dim, kt);
             if (seen && nr == 1)
-                FN(score_tile)(1, q, s->head_dim, kt, s->scale, tile);
+                FN(score_tile)(1, q, s->head_dim, kt, reach, s->scale, tile);
             else if (seen)
-                FN(score_tile)(RB, q, s->head_dim, kt, s->scale, tile);
+                FN(score_tile)(RB, q, s->head_dim, kt, reach, s->scale, tile);
             else if (!whole)
                 continue;
             for (long i = 0; i < nr; i++) {
@@ -141,8 +157,8 @@ typedef struct {
     tlg_row at;
 } FN(mixed);
 
-// z[row] += p[row][0 .. n) * values [n][stride], for R rows of z, ldz apart, and up to 16*NV columns:
-// all of them if `left` says so.
+// z[row] += p[row][0 .. n) * values [n][stride], for R rows of z, ldz apart, and up to 16*NV
+// columns: all of them if `left` says so.
 TLG_FN TLG_INLINE void FN(mix_columns)(const int R, const float *const *p, long n, const float *v,
                                        long stride, long left, float *z, long ldz) {
     vf acc[RB][NV];
@@ -194,70 +210,38 @@ TLG_FN static void FN(mix_careful)(const FN(mixed) * m, const float *v, long str
     }
 }
 
-// Adds one tile of values, n keys from k0, to the rows that have probabilities there.
-TLG_FN static void FN(mix_rows_tile)(const FN(mixed) * m, long rows, long k0, long n,
-                                     const float *v, long stride, long width, float *z, long ldz) {
-    for (long r = 0; r < rows; r += RB) {
-        const float *p[RB];
-        long nr = tlg_min(RB, rows - r), lo = k0 + n, hi = k0;
-        for (long i = 0; i < nr; i++) {
-            tlg_row at = m[r + i].at;
-            if (at.first < at.end) {
-                lo = tlg_min(lo, tlg_max(at.first, k0));
-                hi = tlg_max(hi, tlg_min(at.end, k0 + n));
-            }
-        }
-        if (lo >= hi)
-            continue;
-        for (long i = 0; i < RB; i++)
-            p[i] = m[r + tlg_min(i, nr - 1)].p + lo;
-        const float *from = v + (lo - k0) * stride;
-        if (nr == RB)
-            FN(mix_tile)(RB, p, hi - lo, from, stride, width, z + r * ldz, ldz);
-        else
-            for (long i = 0; i < nr; i++)
-                FN(mix_tile)(1, p + i, hi - lo, from, stride, width, z + (r + i) * ldz, ldz);
-    }
-}
-
-// Rows [r0, r0+rows) of z. A zero probability adds nothing: with finite values the chain passes over
-// it unchanged (-0 ends as +0), and a row that comes out not finite is done again with the zeros left
-// out. p must be readable, and zero, wherever a neighbour among RB rows has probabilities.
-TLG_FN static int FN(mix_rows)(const job *j, long b, long g, long r0, long rows,
-                               const FN(mixed) * m) {
+// Rows [r0, r0+nr) of z, nr <= RB. A zero probability adds nothing: with finite values the chain
+// passes over it unchanged (-0 ends as +0), and a row that comes out not finite is done again with
+// the zeros left out. p must be readable, and zero, wherever a neighbour has probabilities.
+TLG_FN static void FN(mix_rows)(const job *j, long b, long g, long r0, long nr, const FN(mixed) * m,
+                                float *z) {
     const tlg_attention_shape *s = j->s;
-    const float *v = j->v + b * j->vs.batch + g * j->vs.head;
-    long width = s->value_dim, ld = tlg_ceil(width, 64) * 64;
-    float *vt = tlg_scratch(TLG_SLOT_B, (VALUES + rows) * ld * sizeof *vt), *z = vt + VALUES * ld;
-    if (!vt)
-        return 1;
-    memset(z, 0, rows * ld * sizeof *z);
-    for (long k0 = 0; k0 < s->k_len; k0 += VALUES) {
-        long n = tlg_min(VALUES, s->k_len - k0);
-        const float *tile = v + k0 * j->vs.pos;
-        if (rows < 2 * RB) {
-            FN(mix_rows_tile)(m, rows, k0, n, tile, j->vs.pos, width, z, ld);
-            continue;
+    const float *v = j->v + b * j->vs.batch + g * j->vs.head, *p[RB];
+    long width = s->value_dim, ld = tlg_ceil(width, 64) * 64, lo = s->k_len, hi = 0;
+    for (long i = 0; i < nr; i++)
+        if (m[i].at.first < m[i].at.end) {
+            lo = tlg_min(lo, m[i].at.first);
+            hi = tlg_max(hi, m[i].at.end);
         }
-        for (long i = 0; i < n; i++)
-            for (long c = 0; c < ld; c += 16)
-                v_store(vt + i * ld + c,
-                        v_loadn(tile + i * j->vs.pos + c, tlg_max(0, width - c)));
-        FN(mix_rows_tile)(m, rows, k0, n, vt, ld, tlg_ceil(width, 16) * 16, z, ld);
-    }
-    for (long r = 0; r < rows; r++) {
-        query q = row_of(j, g, r0 + r);
-        float *from = z + r * ld;
+    for (long i = 0; i < nr; i++)
+        p[i] = m[i].p + lo;
+    memset(z, 0, RB * ld * sizeof *z);
+    if (nr == RB)
+        FN(mix_tile)(RB, p, hi - lo, v + lo * j->vs.pos, j->vs.pos, width, z, ld);
+    else
+        for (long i = 0; i < nr; i++)
+            FN(mix_tile)(1, p + i, hi - lo, v + lo * j->vs.pos, j->vs.pos, width, z + i * ld, ld);
+    for (long i = 0; i < nr; i++, z += ld) {
+        query q = row_of(j, g, r0 + i);
         vf bad = v_set1(0);
         for (long c = 0; c < width; c += 16)
-            bad = v_fma(v_load(from + c), v_set1(0), bad);
+            bad = v_fma(v_load(z + c), v_set1(0), bad);
         if (v_bits(v_nan(bad)))
-            FN(mix_careful)(m + r, v, j->vs.pos, width, from);
+            FN(mix_careful)(m + i, v, j->vs.pos, width, z);
         float *out = j->z + ((b * s->q_len + q.pos) * s->heads + q.head) * width;
         for (long c = 0; c < width; c += 16)
-            v_storen(out + c, v_add(v_load(from + c), v_set1(0)), width - c);
+            v_storen(out + c, v_add(v_load(z + c), v_set1(0)), width - c);
     }
-    return 0;
 }
 
 // From the first to one past the last probability that is not zero.
@@ -274,7 +258,8 @@ TLG_FN static tlg_row FN(nonzero)(const float *p, long n) {
     }
     for (long e = n; e > r.first; e -= 16) {
         long at = tlg_max(r.first, e - 16);
-        uint32_t some = ~v_bits(v_le(v_abs(v_loadn(p + at, e - at)), zero)) & v_bits(v_head(e - at));
+        uint32_t some =
+            ~v_bits(v_le(v_abs(v_loadn(p + at, e - at)), zero)) & v_bits(v_head(e - at));
         if (some) {
             r.end = at + 32 - __builtin_clz(some);
             break;
@@ -285,15 +270,20 @@ TLG_FN static tlg_row FN(nonzero)(const float *p, long n) {
 
 TLG_FN static int FN(mix_pattern)(job *j, long b, long g, long r0, long r1) {
     const tlg_attention_shape *s = j->s;
-    FN(mixed) *m = tlg_scratch(TLG_SLOT_ROWS, (r1 - r0) * sizeof *m);
-    if (!m)
+    float *z = tlg_scratch(TLG_SLOT_B, Z_FLOATS(s) * sizeof *z);
+    if (!z)
         return 1;
-    for (long r = r0; r < r1; r++) {
-        query q = row_of(j, g, r);
-        const float *p = j->pattern + ((b * s->heads + q.head) * s->q_len + q.pos) * s->k_len;
-        m[r - r0] = (FN(mixed)){p, FN(nonzero)(p, s->k_len)};
+    for (long r = r0; r < r1; r += RB) {
+        FN(mixed) m[RB];
+        long nr = tlg_min(RB, r1 - r);
+        for (long i = 0; i < nr; i++) {
+            query q = row_of(j, g, r + i);
+            m[i].p = j->pattern + ((b * s->heads + q.head) * s->q_len + q.pos) * s->k_len;
+            m[i].at = FN(nonzero)(m[i].p, s->k_len);
+        }
+        FN(mix_rows)(j, b, g, r, nr, m, z);
     }
-    return FN(mix_rows)(j, b, g, r0, r1 - r0, m);
+    return 0;
 }
 
 // Zeroes p between lo and hi where `at` does not reach.
@@ -306,29 +296,33 @@ TLG_FN TLG_INLINE void FN(clear_outside)(float *p, tlg_row at, long lo, long hi)
 
 TLG_FN static int FN(attend)(job *j, long b, long g, long r0, long r1) {
     const tlg_attention_shape *s = j->s;
-    long rows = r1 - r0, n = s->k_len, ld = n + 16; // rows apart by a power of 2 would collide
-    float *kt = tlg_scratch(TLG_SLOT_B, TILE * s->head_dim * sizeof *kt);
+    long rows = r1 - r0, n = s->k_len,
+         ld = n + 16; // rows a power of 2 apart would collide in cache
+    float *kt = tlg_scratch(TLG_SLOT_B, (TILE * s->head_dim + Z_FLOATS(s)) * sizeof *kt);
     float *buf = tlg_scratch(TLG_SLOT_A, rows * ld * sizeof *buf);
-    float **row = tlg_scratch(TLG_SLOT_ROWS, rows * (sizeof *row + sizeof(FN(mixed))));
+    float **row = tlg_scratch(TLG_SLOT_ROWS, rows * sizeof *row);
     if (!kt || !buf || !row)
         return 1;
-    FN(mixed) *m = (FN(mixed) *)(row + rows);
     for (long r = 0; r < rows; r++)
         row[r] = buf + r * ld;
     FN(score_rows)(j, b, g, r0, r1, 0, kt, row);
     for (long r = 0; r < rows; r += RB) {
-        long lo = n, hi = 0, end = tlg_min(r + RB, rows);
-        for (long i = r; i < end; i++) {
-            query q = row_of(j, g, r0 + i);
-            m[i] = (FN(mixed)){row[i], FN(softmax_row)(n, q.lo, q.hi, row[i], row[i])};
+        FN(mixed) m[RB];
+        long lo = n, hi = 0, nr = tlg_min(RB, rows - r);
+        for (long i = 0; i < nr; i++) {
+            query q = row_of(j, g, r0 + r + i);
+            float *p = row[r + i];
+            m[i] = (FN(mixed)){p, FN(softmax_row)(n, q.lo, q.hi, p, p)};
             lo = tlg_min(lo, m[i].at.first);
             hi = tlg_max(hi, m[i].at.end);
         }
-        for (long i = r; i < end; i++)
-            FN(clear_outside)(row[i], m[i].at, lo, hi);
+        for (long i = 0; i < nr; i++)
+            FN(clear_outside)(row[r + i], m[i].at, lo, hi);
+        FN(mix_rows)(j, b, g, r0 + r, nr, m, kt + TILE * s->head_dim);
     }
-    return FN(mix_rows)(j, b, g, r0, rows, m);
+    return 0;
 }
 
 #undef RB
+#undef Z_FLOATS
 #undef NV

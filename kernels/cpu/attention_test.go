@@ -232,6 +232,18 @@ func padLayer(one *layer, pad, batch int) *layer {
 	return l
 }
 
+func TestAttentionWithoutKeys(t *testing.T) {
+	l := newLayer(18, Attention{Batch: 1, Heads: 2, KVHeads: 1, QLen: 3, KLen: 1, HeadDim: 4, Scale: 1})
+	l.KLen = 0
+	for _, f := range []func() error{l.Run, l.RunMix} {
+		l.z[5] = 7
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		sameBits(t, "z", l.z, make([]float32, len(l.z)))
+	}
+}
+
 // A longer sequence, or more cached keys, does not change a row.
 func TestAttentionRowsDoNotDependOnKeyLength(t *testing.T) {
 	a := Attention{Batch: 1, Heads: 2, KVHeads: 2, QLen: 300, KLen: 300, HeadDim: 64, Scale: .125, Causal: true}

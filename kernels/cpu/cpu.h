@@ -10,10 +10,13 @@
 
 #include "kernels.h"
 
+// TLG_X86 can be set to 0 to build the plain variants alone, as on other processors.
+#ifndef TLG_X86
 #if (defined(__x86_64__) || defined(__amd64__)) && (defined(__GNUC__) || defined(__clang__))
 #define TLG_X86 1
 #else
 #define TLG_X86 0
+#endif
 #endif
 
 #define TLG_INLINE static inline __attribute__((always_inline))
@@ -25,7 +28,9 @@
 // Calls NAME_plain, NAME_avx2 or NAME_avx512.
 #if TLG_X86
 #define TLG_PICK(name)                                                                             \
-    (tlg_isa() == TLG_ISA_AVX512 ? name##_avx512 : tlg_isa() == TLG_ISA_AVX2 ? name##_avx2 : name##_plain)
+    (tlg_isa() == TLG_ISA_AVX512 ? name##_avx512                                                   \
+     : tlg_isa() == TLG_ISA_AVX2 ? name##_avx2                                                     \
+                                 : name##_plain)
 #else
 #define TLG_PICK(name) name##_plain
 #endif

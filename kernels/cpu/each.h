@@ -1,4 +1,6 @@
-// Includes TLG_BODY once for each instruction set of this machine's family. No include guard.
+// Includes TLG_BODY once for each instruction set of this machine's family. No include guard; the
+// order of the includes matters.
+// clang-format off
 #include "vec.h"
 
 #define TLG_ISA TLG_ISA_PLAIN
@@ -32,3 +34,4 @@
 #undef TLG_SUFFIX
 #undef TLG_FN
 #endif
+// clang-format on

@@ -23,9 +23,7 @@ static void unit(void *p, long u) {
     TLG_PICK(combine)(j->kind, n, j->a + i, j->b ? j->b + i : NULL, j->s, j->c + i);
 }
 
-static void run(job *j) {
-    tlg_for(tlg_ceil(j->n, VALUES_A_UNIT), (double)j->n / 2, unit, j);
-}
+static void run(job *j) { tlg_for(tlg_ceil(j->n, VALUES_A_UNIT), (double)j->n / 2, unit, j); }
 
 void tlg_add(long n, const float *a, const float *b, float *c) {
     job j = {.kind = ADD, .n = n, .a = a, .b = b, .c = c};

@@ -23,7 +23,7 @@ static void unit(void *p, long u) {
 
 void tlg_gather(long rows, long n, const float *table, long ldt, const int64_t *ids,
                 const float *add, long ld_add, float *out, long ldo) {
-    job j = {rows, n, ldt, ld_add, ldo, tlg_max(1, VALUES_A_UNIT / tlg_max(1, n)), table, add, ids,
-             out};
+    job j = {rows,  n,   ldt, ld_add, ldo, tlg_max(1, VALUES_A_UNIT / tlg_max(1, n)),
+             table, add, ids, out};
     tlg_for(tlg_ceil(rows, j.rows_a_unit), (double)rows * n / 2, unit, &j);
 }

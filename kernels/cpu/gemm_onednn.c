@@ -56,8 +56,9 @@ static int call(const tlg_product *g) {
 // ---- the checks ---------------------------------------------------------------------------------
 
 // oneDNN picks between kernels by shape, strides and threads, and not all of them sum in our order:
-// with B transposed one of them does not at M 41, N 130, K 1000 on one thread, where most others do.
-// So a few small shapes are compared once, and then a sample of the first result of every shape.
+// with B transposed one of them does not at M 41, N 130, K 1000 on one thread, where most others
+// do. So a few small shapes are compared once, and then a sample of the first result of every
+// shape.
 
 static int equal_rows(const float *c, long ldc, const float *d, long ldd, long rows, long n) {
     for (long i = 0; i < rows; i++)
@@ -66,11 +67,11 @@ static int equal_rows(const float *c, long ldc, const float *d, long ldd, long r
     return 1;
 }
 
-// Products small enough to take a few milliseconds in all, at every kind of K that the order along K
-// distinguishes, ragged in M and N.
+// Products small enough to take a few milliseconds in all, at every kind of K that the order along
+// K distinguishes, ragged in M and N.
 static int agrees_at_start(void) {
     static const short shapes[][3] = {
-        {64, 96, 64},  {65, 33, 192}, {64, 48, 384}, {77, 40, 385},  {64, 65, 576},
+        {64, 96, 64},  {65, 33, 192}, {64, 48, 384},  {77, 40, 385},  {64, 65, 576},
         {65, 96, 768}, {64, 17, 801}, {65, 50, 1000}, {64, 64, 1536}, {130, 48, 3072},
     };
     enum { MOST_A = 130 * 3072, MOST_B = 96 * 3072, MOST_C = 130 * 96 };
@@ -111,8 +112,8 @@ static int usable(void) {
 static atomic_ullong known[KNOWN];
 
 static uint64_t shape_hash(const tlg_product *g) {
-    const uint64_t parts[] = {g->M,   g->N,   g->K,         g->lda,
-                              g->ldb, g->ldc, (uint64_t)g->trans, tlg_threads()};
+    const uint64_t parts[] = {g->M,         g->N, g->K, g->lda, g->ldb, g->ldc, (uint64_t)g->trans,
+                              tlg_threads()};
     uint64_t h = 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         h = (h ^ parts[i]) * 0xff51afd7ed558ccdu;

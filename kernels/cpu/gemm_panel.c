@@ -3,7 +3,7 @@
 #ifndef TLG_ISA
 #include "gemm.h"
 #define TLG_BODY "gemm_panel.c"
-#define NR 32            // columns a panel
+#define NR 32             // columns a panel
 #define ROWS_AT_ONCE 1008 // rows of A packed at a time: bounds the scratch memory
 #define ROWS_A_UNIT 98    // their packed block stays in L2
 #define PANELS_A_UNIT 6
@@ -120,22 +120,23 @@ typedef struct {
                                 // lie two more (the same again, where there are none)
 } FN(tile);
 
-// A macro, because a function would keep the sums in memory.
-#define STEP                                                                                       \
-    {                                                                                              \
-        vf w[NV];                                                                                  \
-        _Pragma("GCC unroll 2") for (int v = 0; v < NV; v++) w[v] = v_load(b + v * 16);            \
-        _Pragma("GCC unroll 14") for (int r = 0; r < MR; r++) {                                    \
-            vf x = v_set1(a[r]);                                                                   \
-            _Pragma("GCC unroll 2") for (int v = 0; v < NV; v++) acc[r][v] =                       \
-                v_fma(x, w[v], acc[r][v]);                                                         \
-        }                                                                                          \
-        a += MR;                                                                                   \
-        b += ldb;                                                                                  \
+// One k: MR values of a times one row of b.
+TLG_FN TLG_INLINE void FN(step)(const int MR, const float *a, const float *b, vf (*acc)[NV]) {
+    vf w[NV];
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++)
+        w[v] = v_load(b + v * 16);
+#pragma GCC unroll 14
+    for (int r = 0; r < MR; r++) {
+        vf x = v_set1(a[r]);
+#pragma GCC unroll 2
+        for (int v = 0; v < NV; v++)
+            acc[r][v] = v_fma(x, w[v], acc[r][v]);
     }
+}
 
 TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
-    vf acc[14][NV]; // of which MR rows are used
+    vf acc[14][NV]; // of which MR rows are used; with MR here the sums would stay in memory
 #pragma GCC unroll 14
     for (int r = 0; r < MR; r++)
 #pragma GCC unroll 2
@@ -146,15 +147,15 @@ TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
     if (t->ahead)
         for (int o = 0; o < 16; o++) {
             const float *p = t->ahead + o * t->outer;
-            for (long i = 0; i < t->kc / 16; i++, k++, p += t->inner) {
+            for (long i = 0; i < t->kc / 16; i++, k++, p += t->inner, a += MR, b += ldb) {
                 __builtin_prefetch(p, 0, 2);
                 __builtin_prefetch(p + t->also[0], 0, 2);
                 __builtin_prefetch(p + t->also[1], 0, 2);
-                STEP
+                FN(step)(MR, a, b, acc);
             }
         }
-    for (; k < t->kc; k++)
-        STEP
+    for (; k < t->kc; k++, a += MR, b += ldb)
+        FN(step)(MR, a, b, acc);
     const tlg_product *g = t->g;
 #pragma GCC unroll 14
     for (int r = 0; r < MR; r++)
@@ -175,7 +176,11 @@ TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
         }
 }
 
-#define TILE(n) TLG_FN static __attribute__((noinline)) void FN(tile##n)(const FN(tile) * t) { FN(run_tile)(n, t); }
+// clang-format off
+#define TILE(n)                                                                                    \
+    TLG_FN static __attribute__((noinline)) void FN(tile##n)(const FN(tile) * t) {                 \
+        FN(run_tile)(n, t);                                                                        \
+    }
 TILE(1) TILE(2) TILE(3) TILE(4)
 #if TLG_ISA != TLG_ISA_PLAIN
 TILE(5) TILE(6)
@@ -194,6 +199,7 @@ static void (*const FN(tiles)[])(const FN(tile) *) = {
     FN(tile7), FN(tile8), FN(tile9), FN(tile10), FN(tile11), FN(tile12), FN(tile13), FN(tile14),
 #endif
 };
+// clang-format on
 
 // Panels of one group times one chunk of A's rows.
 TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *panel) {
@@ -216,8 +222,8 @@ TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *p
             t.ldb = direct ? g->ldb : NR;
             t.inner = g->trans ? 16 : g->ldb;
             t.outer = g->trans ? g->ldb : kc / 16 * g->ldb;
-            // Half of it while the first block of rows runs, half during the second. Rows of plain B
-            // may begin within a cache line, and so touch three.
+            // Half of it while the first block of rows runs, half during the second. Rows of plain
+            // B may begin within a cache line, and so touch three.
             long half = g->trans ? 16 * g->ldb : 16, end = g->trans ? 0 : NR - 1;
             t.also[0] = b1 - b0 == 1 ? half : 0;
             t.also[1] = end;
@@ -241,5 +247,4 @@ TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *p
 }
 
 #undef NV
-#undef STEP
 #endif

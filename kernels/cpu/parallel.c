@@ -184,7 +184,7 @@ void tlg_parallel(void (*fn)(void *), void *ctx, int nthreads) {
     if (nthreads <= 1)
         fn(ctx);
     else if (tlg_has_gomp())
-        atomic_load(&gomp)(fn, ctx, (unsigned)nthreads, 0);
+        atomic_load (&gomp)(fn, ctx, (unsigned)nthreads, 0);
     else
         run_in_pool(fn, ctx, nthreads);
 }

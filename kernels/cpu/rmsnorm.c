@@ -1,5 +1,6 @@
-// RMSNorm: scale = sqrt(mean(x^2) + eps), normalized = x / scale, y = normalized * w. All at once or
-// step by step, with the same bits. The last step, y = normalized * w (+ b), serves LayerNorm too.
+// RMSNorm: scale = sqrt(mean(x^2) + eps), normalized = x / scale, y = normalized * w. All at once
+// or step by step, with the same bits. The last step, y = normalized * w (+ b), serves LayerNorm
+// too.
 #ifndef TLG_ISA
 #include "cpu.h"
 

@@ -27,7 +27,8 @@ static void unit(void *p, long u) {
 void tlg_rope(long batch, long pos, long heads, long dim, long rotary, int adjacent, const float *x,
               const tlg_strides *xs, const float *cosines, const float *sines, long table_batch,
               long table_pos, float *y, const tlg_strides *ys) {
-    job j = {pos, heads, dim, rotary, table_batch, table_pos, adjacent, x, cosines, sines, *xs, *ys, y};
+    job j = {pos, heads,   dim,   rotary, table_batch, table_pos, adjacent,
+             x,   cosines, sines, *xs,    *ys,         y};
     tlg_for(batch * pos, (double)batch * pos * heads * dim / 3, unit, &j);
 }
 

@@ -1,4 +1,5 @@
-// Working memory of the kernels: a few buffers a thread, grown as needed, freed when the thread ends.
+// Working memory of the kernels: a few buffers a thread, grown as needed, freed when the thread
+// ends.
 #include "cpu.h"
 
 #include <pthread.h>

@@ -50,8 +50,8 @@ TLG_FN static tlg_row FN(softmax_masked)(long n, const float *s, float *p) {
     return r;
 }
 
-// Probabilities of scores [lo, hi) of a row of n of which the rest is masked. Only [first, end) of p
-// is written, unless the whole row is masked. p may be s.
+// Probabilities of scores [lo, hi) of a row of n of which the rest is masked. Only [first, end) of
+// p is written, unless the whole row is masked. p may be s.
 TLG_FN TLG_INLINE tlg_row FN(softmax_row)(long n, long lo, long hi, float *s, float *p) {
     tlg_row r = FN(unmasked)(s, lo, hi);
     if (r.first == r.end) {

@@ -24,26 +24,26 @@
 #define v_sub FN(v_sub)
 #define v_mul FN(v_mul)
 #define v_div FN(v_div)
-#define v_fma FN(v_fma)       // a*b + c, rounded once
-#define v_fnma FN(v_fnma)     // c - a*b, rounded once
-#define v_max FN(v_max)       // a > b ? a : b, so b where either is NaN
-#define v_min FN(v_min)       // a < b ? a : b
-#define v_round FN(v_round)   // to the nearest integer, ties to even
+#define v_fma FN(v_fma)     // a*b + c, rounded once
+#define v_fnma FN(v_fnma)   // c - a*b, rounded once
+#define v_max FN(v_max)     // a > b ? a : b, so b where either is NaN
+#define v_min FN(v_min)     // a < b ? a : b
+#define v_round FN(v_round) // to the nearest integer, ties to even
 #define v_abs FN(v_abs)
 #define v_sign FN(v_sign)     // the magnitude of a with the sign of b
 #define v_scale2 FN(v_scale2) // p * 2^n, n integral with |n| <= 250, gradual underflow
 #define v_lt FN(v_lt)         // false where either is NaN
 #define v_le FN(v_le)
 #define v_nan FN(v_nan)
-#define v_head FN(v_head)     // the first n lanes
-#define v_sel FN(v_sel)       // m ? a : b
-#define v_bits FN(v_bits)     // one bit a lane
-#define v_sum FN(v_sum)       // by halves: (l, l+8), (l, l+4), (l, l+2), (l, l+1)
-#define v_top FN(v_top)       // the largest lane; no promise where there is a NaN
-#define v_tr16 FN(v_tr16)     // d[k*ldd + n] = s[n*lds + k], 16 x 16
+#define v_head FN(v_head) // the first n lanes
+#define v_sel FN(v_sel)   // m ? a : b
+#define v_bits FN(v_bits) // one bit a lane
+#define v_sum FN(v_sum)   // by halves: (l, l+8), (l, l+4), (l, l+2), (l, l+1)
+#define v_top FN(v_top)   // the largest lane; no promise where there is a NaN
+#define v_tr16 FN(v_tr16) // d[k*ldd + n] = s[n*lds + k], 16 x 16
 #define vd_zero FN(vd_zero)
-#define vd_addf FN(vd_addf)   // a + (double) b
-#define vd_sum FN(vd_sum)     // the order of v_sum
+#define vd_addf FN(vd_addf) // a + (double) b
+#define vd_sum FN(vd_sum)   // the order of v_sum
 #define v_exp FN(v_exp)
 #define v_exp2 FN(v_exp2)
 #define v_tanh FN(v_tanh)

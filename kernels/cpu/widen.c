@@ -108,9 +108,9 @@ TLG_FN static void FN(narrow)(int kind, long n, const float *x, uint16_t *y) {
     }
 #if TLG_ISA != TLG_ISA_PLAIN
     for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i *)(y + i),
-                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i),
-                                         _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+        _mm_storeu_si128(
+            (__m128i *)(y + i),
+            _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #endif
     for (; i < n; i++)
         y[i] = to_f16(x[i]);

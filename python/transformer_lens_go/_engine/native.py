@@ -12,7 +12,10 @@ from .._gopy import pybind as go
 __all__ = ["go", "native", "open_backend"]
 
 native.init(go.NativeAPI())
-for _name, _value in os.environ.items():  # the Go runtime keeps the environment of the process's start
+for (
+    _name,
+    _value,
+) in os.environ.items():  # the Go runtime keeps the environment of the process's start
     if _name.startswith("TRANSFORMER_LENS_GO_"):
         go.SetEnv(_name, _value)
 
