@@ -59,15 +59,9 @@ static void unit(job *j, long u, int what) {
         __atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
 }
 
-static void fused_unit(void *j, long u) {
-    unit(j, u, FUSED);
-}
-static void scores_unit(void *j, long u) {
-    unit(j, u, SCORES_ONLY);
-}
-static void mix_unit(void *j, long u) {
-    unit(j, u, MIX_ONLY);
-}
+static void fused_unit(void *j, long u) { unit(j, u, FUSED); }
+static void scores_unit(void *j, long u) { unit(j, u, SCORES_ONLY); }
+static void mix_unit(void *j, long u) { unit(j, u, MIX_ONLY); }
 
 static int run(job *j, tlg_unit fn, long width) {
     const tlg_attention_shape *s = j->s;

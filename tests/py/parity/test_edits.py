@@ -17,21 +17,22 @@ GATES = ("use_attn_result", "use_split_qkv_input", "use_attn_in", "use_hook_mlp_
 KINDS = ["gpt2", "llama_gqa", "mistral", "qwen2"]
 
 
-def edited(value: torch.Tensor, seed: int) -> torch.Tensor:
-    """A value moved by seeded noise; ids move by one."""
+def edited(value: torch.Tensor, seed: int, gentle: bool = False) -> torch.Tensor:
+    """A value moved by seeded noise; ids move by one. Gentle noise is no larger than the value itself."""
     if not value.dtype.is_floating_point:
         return value + 1
     noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(seed))
-    return value + 0.3 * noise
+    spread = value.abs().clamp(max=1).mean() if gentle else 1
+    return value + 0.3 * spread * noise
 
 
-def returned(seed: int) -> Callable[..., torch.Tensor]:
-    return lambda value, hook: edited(value, seed)
+def returned(seed: int, gentle: bool = False) -> Callable[..., torch.Tensor]:
+    return lambda value, hook: edited(value, seed, gentle)
 
 
-def in_place(seed: int) -> Callable[..., None]:
+def in_place(seed: int, gentle: bool = False) -> Callable[..., None]:
     def hook_function(value: torch.Tensor, hook: Any) -> None:
-        value.copy_(edited(value, seed))
+        value.copy_(edited(value, seed, gentle))
 
     return hook_function
 
@@ -47,13 +48,20 @@ def gate_of(name: str) -> str | None:
     return "use_hook_mlp_in" if name.endswith("hook_mlp_in") else None
 
 
-def check_edit(models: libs.Pair, name: str, tokens: torch.Tensor, seed: int, writes: bool) -> None:
+def check_edit(
+    models: libs.Pair,
+    name: str,
+    tokens: torch.Tensor,
+    seed: int,
+    writes: bool,
+    gentle: bool = False,
+) -> None:
     """Run one edit through both; the difference list says where an in-place one may count as returned."""
-    edit = in_place(seed) if writes else returned(seed)
+    edit = in_place(seed, gentle) if writes else returned(seed, gentle)
     wanted_edit = edit
     heads = heads_of(models.reference)
     if writes and in_place_counts_as_returned(name, tokens.shape[0], *heads):
-        wanted_edit = returned(seed)
+        wanted_edit = returned(seed, gentle)
     got, want = (
         outcome(lambda m=model, e=one: m.run_with_hooks(tokens.clone(), fwd_hooks=[(name, e)]))
         for model, one in ((models.subject, edit), (models.reference, wanted_edit))

@@ -10,7 +10,7 @@ import torch
 
 from . import f64, libs, tiny
 
-SEEDS = 5
+SEEDS = 12  # the largest of so many is a steady figure; of five it is a matter of luck
 SAMPLE = [
     "gpt2",
     "gpt2_odd",
@@ -44,7 +44,7 @@ def test_close_to_float64(
     ours, theirs, allowed = [], [], []
     for offset in range(SEEDS):
         folder = checkpoint(kind, seed + offset)
-        tokens = tiny.random_tokens(seed + offset, (2, 23))
+        tokens = tiny.random_tokens(seed + offset, (8, 23))
         exact_model = f64.load(folder)
         ours.append(_errors(subject.boot(folder), exact_model, tokens)[0])
         error, exact = _errors(reference.boot(folder), exact_model, tokens)

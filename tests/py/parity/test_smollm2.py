@@ -11,7 +11,7 @@ import pytest
 from . import f64, libs
 from .compare import check_tensor
 from .test_activations import check_everything
-from .test_edits import check_edit, gate_of
+from .test_edits import check_edit, gate_of, returned
 from .test_tokens import BODIES, random_texts
 
 FILE = Path(
@@ -69,8 +69,12 @@ def test_edits(smollm2: libs.Pair, writes: bool, everything: bool, seed: int) ->
     if not everything:
         names = random.Random(seed).sample(names, 8)
     tokens = smollm2.reference.to_tokens(TEXTS[0])
+    # gentle: thirty layers make more of a wild edit's rounding than the tolerance, in either library
     for index, name in enumerate(names):
-        check_edit(smollm2, name, tokens, seed + index, writes)
+        check_edit(smollm2, name, tokens, seed + index, writes, gentle=True)
+    edit = returned(seed, gentle=True)
+    moved = smollm2.subject.run_with_hooks(tokens, fwd_hooks=[("blocks.5.hook_out", edit)])
+    assert (moved - smollm2.subject(tokens)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("what", [w for w in BODIES if not w.startswith("long")])
