@@ -1,7 +1,7 @@
 """golens/tokenizer against tokenizers and transformers, on tokenizers and texts made just now.
 
-The Go side is its own test binary: it reads what is written here and compares. A sample by default;
-every text of the generator with --all.
+The Go side is its own test binary: it reads what is written here and compares. By default a sample of
+the texts on the byte-level and Llama-2 kinds; with --all every text, on every kind.
 """
 
 from __future__ import annotations
