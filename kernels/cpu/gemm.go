@@ -3,6 +3,8 @@ package cpu
 // #include "kernels.h"
 // #cgo noescape tlg_gemm
 // #cgo nocallback tlg_gemm
+// #cgo noescape tlg_gemm_f64
+// #cgo nocallback tlg_gemm_f64
 import "C"
 
 import "unsafe"
@@ -36,6 +38,14 @@ func (g *Gemm) Run() error {
 	return status(C.tlg_gemm(C.long(g.M), C.long(g.N), C.long(g.K), (*C.float)(g.A), C.long(g.LDA),
 		(*C.float)(g.B), C.long(g.LDB), boolInt(g.TransB), (*C.float)(g.C), C.long(g.LDC),
 		(*C.float)(g.Bias), (*C.float)(g.Residual), C.long(g.LDR)))
+}
+
+// RunFloat64 computes the product of matrices of float64, each element one chain of fused multiply-adds along K. Its
+// only error is ErrNoMemory.
+func (g *Gemm) RunFloat64() error {
+	return status(C.tlg_gemm_f64(C.long(g.M), C.long(g.N), C.long(g.K), (*C.double)(g.A), C.long(g.LDA),
+		(*C.double)(g.B), C.long(g.LDB), boolInt(g.TransB), (*C.double)(g.C), C.long(g.LDC),
+		(*C.double)(g.Bias), (*C.double)(g.Residual), C.long(g.LDR)))
 }
 
 func boolInt(b bool) C.int {

@@ -24,6 +24,10 @@ int tlg_onednn_state(void);
 int tlg_gemm(long M, long N, long K, const float *A, long lda, const float *B, long ldb, int transB,
              float *C, long ldc, const float *bias, const float *residual, long ldr);
 
+int tlg_gemm_f64(long M, long N, long K, const double *A, long lda, const double *B, long ldb,
+                 int transB, double *C, long ldc, const double *bias, const double *residual,
+                 long ldr);
+
 // Strides in elements; the last axis is contiguous.
 typedef struct {
     long batch, pos, head;
@@ -86,6 +90,10 @@ void tlg_cross_entropy(long rows, long n, const float *logits, long ldl, const i
 enum { TLG_BF16 = 0, TLG_F16 = 1 };
 void tlg_widen(int kind, long n, const uint16_t *x, float *y);
 void tlg_narrow(int kind, long n, const float *x, uint16_t *y);
+void tlg_widen_rows(int kind, long rows, long cols, const uint16_t *x, long ldx, float *y,
+                    long ldy);
+void tlg_narrow_rows(int kind, long rows, long cols, const float *x, long ldx, uint16_t *y,
+                     long ldy);
 
 #define TLG_MAX_DIMS 6
 void tlg_copy_strided(int dims, const int64_t *shape, const float *src, const int64_t *src_strides,

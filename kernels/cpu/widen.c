@@ -13,6 +13,14 @@ typedef struct {
     void *y;
 } job;
 
+// Rows of a matrix; its rows lie ldx and ldy apart.
+typedef struct {
+    int kind;
+    long rows, cols, rows_a_unit, ldx, ldy;
+    const void *x;
+    void *y;
+} matrix;
+
 TLG_INLINE float float_of(uint32_t u) {
     float f;
     memcpy(&f, &u, sizeof f);
@@ -69,6 +77,37 @@ static void narrow_unit(void *p, long u) {
     long i = u * VALUES_A_UNIT;
     TLG_PICK(narrow)(j->kind, tlg_min(VALUES_A_UNIT, j->n - i), (const float *)j->x + i,
                      (uint16_t *)j->y + i);
+}
+
+static void widen_rows_unit(void *p, long u) {
+    matrix *m = p;
+    for (long r = u * m->rows_a_unit; r < tlg_min((u + 1) * m->rows_a_unit, m->rows); r++)
+        TLG_PICK(widen)(m->kind, m->cols, (const uint16_t *)m->x + r * m->ldx,
+                        (float *)m->y + r * m->ldy);
+}
+
+static void narrow_rows_unit(void *p, long u) {
+    matrix *m = p;
+    for (long r = u * m->rows_a_unit; r < tlg_min((u + 1) * m->rows_a_unit, m->rows); r++)
+        TLG_PICK(narrow)(m->kind, m->cols, (const float *)m->x + r * m->ldx,
+                         (uint16_t *)m->y + r * m->ldy);
+}
+
+static void each_row(matrix *m, tlg_unit fn) {
+    m->rows_a_unit = tlg_max(1, VALUES_A_UNIT / tlg_max(1, m->cols));
+    tlg_for(tlg_ceil(m->rows, m->rows_a_unit), (double)m->rows * m->cols / 3, fn, m);
+}
+
+void tlg_widen_rows(int kind, long rows, long cols, const uint16_t *x, long ldx, float *y,
+                    long ldy) {
+    matrix m = {.kind = kind, .rows = rows, .cols = cols, .ldx = ldx, .ldy = ldy, .x = x, .y = y};
+    each_row(&m, widen_rows_unit);
+}
+
+void tlg_narrow_rows(int kind, long rows, long cols, const float *x, long ldx, uint16_t *y,
+                     long ldy) {
+    matrix m = {.kind = kind, .rows = rows, .cols = cols, .ldx = ldx, .ldy = ldy, .x = x, .y = y};
+    each_row(&m, narrow_rows_unit);
 }
 
 void tlg_widen(int kind, long n, const uint16_t *x, float *y) {

@@ -98,3 +98,32 @@ func nearest(x float64, e, m int) float64 {
 	}
 	return y
 }
+
+// TestWidenRows: rows that lie apart are converted as those that do not, and what lies between them stays.
+func TestWidenRows(t *testing.T) {
+	const rows, cols, ldx, ldy = 7, 13, 17, 15
+	eachISA(t, func(t *testing.T) {
+		for _, h := range halves {
+			x, y, back := make([]uint16, rows*ldx), make([]float32, rows*ldy), make([]uint16, rows*ldx)
+			for i := range x {
+				x[i] = uint16(i*37) & h.largest
+			}
+			WidenRows(h.kind, rows, cols, ptr(y), ldy, ptr(x), ldx)
+			NarrowRows(h.kind, rows, cols, ptr(back), ldx, ptr(y), ldy)
+			for i := range rows * ldx {
+				want := x[i]
+				if i%ldx >= cols {
+					want = 0
+				}
+				if back[i] != want {
+					t.Fatalf("%s: value %d is %#04x, want %#04x", h.name, i, back[i], want)
+				}
+			}
+			for i, v := range y {
+				if i%ldy >= cols && v != 0 {
+					t.Fatalf("%s: %g was written behind a row", h.name, v)
+				}
+			}
+		}
+	})
+}
