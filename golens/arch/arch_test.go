@@ -127,7 +127,7 @@ func TestScaleAndWindows(t *testing.T) {
 				t.Fatal(err)
 			}
 			for layer, want := range c.scale {
-				if got := spec.Attention.Scale(layer); got != want {
+				if got := spec.Attention.Scale(layer); float32(got) != want {
 					t.Errorf("layer %d scales by %v, expected %v", layer, got, want)
 				}
 			}

@@ -102,11 +102,11 @@ type Attention struct {
 }
 
 // Scale is what layer multiplies its scores by, rounded as torch rounds a Python float.
-func (a Attention) Scale(layer int) float32 {
+func (a Attention) Scale(layer int) float64 {
 	if a.InverseLayer {
-		return float32(a.BaseScale / float64(layer+1))
+		return a.BaseScale / float64(layer+1)
 	}
-	return float32(a.BaseScale)
+	return a.BaseScale
 }
 
 // inverseSqrt is Python's n ** -0.5.

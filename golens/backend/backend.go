@@ -21,18 +21,19 @@ type Backend interface {
 	// Gemm is a matrix product.
 	Gemm(g *Gemm) error
 	// Launch runs a named kernel. Arguments are *tensor.Tensor (nil where the kernel allows it), int, float32,
-	// bool and string, in the order that the operation's file documents.
+	// float64, bool and string, in the order that the operation's file documents. Tensors of real numbers are of
+	// one floating dtype, to which results are rounded; float32 may stand beside one of 16 bits.
 	Launch(kernel string, args ...any) error
 }
 
 // Gemm is Out = A·B (+ Bias) (+ Residual), every element summed along K in one fixed order, then the bias, then
-// the residual. A is [m, k], B is [k, n] (a transposed one is expressed by its strides), Out is [m, n]; the
+// the residual, and the whole rounded to the dtype that all operands have. A is [m, k], B is [k, n] (a transposed one is expressed by its strides), Out is [m, n]; the
 // trailing or leading axis of each matrix must be dense. Bias is [n], Residual is like Out; both may be nil.
 type Gemm struct {
 	A, B, Out, Bias, Residual Matrix
 }
 
-// Matrix is a 2-D float32 operand. Strides count elements.
+// Matrix is a 2-D operand of a floating dtype. Strides count elements.
 type Matrix struct {
 	T                    *tensor.Tensor
 	Offset               int // elements behind T's first

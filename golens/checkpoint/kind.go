@@ -170,3 +170,11 @@ func countElements(shape []uint64) (uint64, bool) {
 	}
 	return product, true
 }
+
+// DType is the tensor dtype of a kind's numbers, where one describes them.
+func (k Kind) DType() (tensor.DType, bool) {
+	if int(k) >= len(kinds) || kinds[k].dtype == notRaw {
+		return 0, false
+	}
+	return kinds[k].dtype, true
+}

@@ -14,7 +14,7 @@ func (o *Activation) Name() string { return o.Kind }
 
 // Forward implements Op.
 func (o *Activation) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("activation", in[0], out, o.Kind) })
+	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("activation", in[0], out, o.Kind) })
 }
 
 // Gate is act(gate) · up, element by element (Shazeer 2020, https://arxiv.org/abs/2002.05202).
@@ -28,5 +28,5 @@ func (o *Gate) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 	if !sameShape(in[0], in[1]) {
 		return nil, shapeError(o, in, "gate and up of one shape")
 	}
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("gate", in[0], in[1], out, o.Kind) })
+	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("gate", in[0], in[1], out, o.Kind) })
 }

@@ -17,5 +17,5 @@ func (o *Add) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor,
 	if !sameShape(in[0], in[1]) {
 		return nil, shapeError(o, in, "equal shapes")
 	}
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("add", in[0], in[1], out) })
+	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("add", in[0], in[1], out) })
 }

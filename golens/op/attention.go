@@ -10,7 +10,7 @@ import (
 
 // AttentionShape is what scores and fused attention have in common.
 type AttentionShape struct {
-	Scale  float32
+	Scale  float64
 	Causal bool
 	Window int // keys further back than this many positions are not seen; 0 = no limit
 }
@@ -31,7 +31,7 @@ func (o *Attention) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	if !sameShape(k, v) {
 		return nil, shapeError(o, in, "k and v of one shape")
 	}
-	return produce(b, q.Shape(), func(out *tensor.Tensor) error {
+	return produce(b, q.DType(), q.Shape(), func(out *tensor.Tensor) error {
 		return b.Launch("attention", q, k, v, mask, out, o.Scale, o.Causal, o.Window)
 	})
 }

@@ -24,7 +24,7 @@ func (o *Embed) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tenso
 		return nil, err
 	}
 	shape := []int{ids.Dim(0), ids.Dim(1), o.Table.Value.Dim(1)}
-	return produce(b, shape, func(out *tensor.Tensor) error { return b.Launch("gather", o.Table.Value, ids, out) })
+	return produce(b, o.Table.Value.DType(), shape, func(out *tensor.Tensor) error { return b.Launch("gather", o.Table.Value, ids, out) })
 }
 
 // isIDs: the values of a tensor of another dtype, or with gaps, are not where Int64s reads them.

@@ -26,7 +26,7 @@ func (o *RepeatHeads) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor
 		return nil, err
 	}
 	defer view.Release()
-	return produce(b, view.Shape(), func(out *tensor.Tensor) error { return b.Launch("copy", view, out) })
+	return produce(b, view.DType(), view.Shape(), func(out *tensor.Tensor) error { return b.Launch("copy", view, out) })
 }
 
 // FirstHeads keeps the first Heads of [batch, pos, head, d_model].
@@ -46,7 +46,7 @@ func (o *FirstHeads) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.
 		return nil, err
 	}
 	defer view.Release()
-	return produce(b, view.Shape(), func(out *tensor.Tensor) error { return b.Launch("copy", view, out) })
+	return produce(b, view.DType(), view.Shape(), func(out *tensor.Tensor) error { return b.Launch("copy", view, out) })
 }
 
 // HeadLinear gives each head its own columns of W: x [batch, pos, head, d_model] to [batch, pos, head, d_head],
@@ -67,7 +67,7 @@ func (o *HeadLinear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.
 		return nil, shapeError(o, in, "[batch, pos, %d, %d]", o.Heads, d)
 	}
 	rows := x.Dim(0) * x.Dim(1)
-	return produce(b, []int{x.Dim(0), x.Dim(1), o.Heads, e}, func(out *tensor.Tensor) error {
+	return produce(b, x.DType(), []int{x.Dim(0), x.Dim(1), o.Heads, e}, func(out *tensor.Tensor) error {
 		for h := range o.Heads {
 			g := backend.Gemm{
 				A:   backend.Matrix{T: x, Offset: h * d, Rows: rows, Cols: d, RowStride: o.Heads * d, ColStride: 1},
@@ -100,7 +100,7 @@ func (o *HeadResult) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.
 		return nil, shapeError(o, in, "z [batch, pos, head, d_head] of %d features", w.Dim(0))
 	}
 	heads, e, rows := z.Dim(2), z.Dim(3), z.Dim(0)*z.Dim(1)
-	return produce(b, []int{z.Dim(0), z.Dim(1), heads, d}, func(out *tensor.Tensor) error {
+	return produce(b, z.DType(), []int{z.Dim(0), z.Dim(1), heads, d}, func(out *tensor.Tensor) error {
 		for h := range heads {
 			g := backend.Gemm{
 				A:   backend.Matrix{T: z, Offset: h * e, Rows: rows, Cols: e, RowStride: heads * e, ColStride: 1},
@@ -127,7 +127,7 @@ func (o *SumHeads) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Te
 	if len(x.Shape()) != 4 {
 		return nil, shapeError(o, in, "[batch, pos, head, d_model]")
 	}
-	return produce(b, []int{x.Dim(0), x.Dim(1), x.Dim(3)}, func(out *tensor.Tensor) error {
+	return produce(b, x.DType(), []int{x.Dim(0), x.Dim(1), x.Dim(3)}, func(out *tensor.Tensor) error {
 		return b.Launch("sum_heads", x, tensorOf(o.B), out)
 	})
 }

@@ -47,7 +47,7 @@ func (o *Linear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 		}
 		g.Residual = backend.Rows(in[1], n)
 	}
-	return produce(b, out, func(y *tensor.Tensor) error {
+	return produce(b, x.DType(), out, func(y *tensor.Tensor) error {
 		g.Out = backend.Rows(y, n)
 		return b.Gemm(&g)
 	})

@@ -1,4 +1,5 @@
-// Loss: the mean negative log likelihood of the next token. Kernel "cross_entropy": logits, ids, out.
+// Loss: the mean negative log likelihood of the next token. Kernels: "cross_entropy": logits, ids, out;
+// "convert": from, to.
 package op
 
 import (
@@ -10,17 +11,21 @@ import (
 
 // CrossEntropy is −log softmax(logits)[:, :-1] at tokens[:, 1:]. logits are [batch, pos, vocab], tokens int64
 // [batch, pos]; a mask int64 [batch, pos] keeps only pairs of which both tokens are real. The result is [] (the
-// mean over kept pairs) or, with perToken, [batch, pos-1] with 0 for pairs that are not kept.
+// mean over kept pairs) or, with perToken, [batch, pos-1] with 0 for pairs that are not kept, of the logits' dtype;
+// 16-bit logits are widened first, and the result rounded once.
 func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
 	if len(logits.Shape()) != 3 || len(tokens.Shape()) != 2 || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
 		return nil, fmt.Errorf("loss: %w: given logits %v and tokens %v, expected [batch, pos, vocab] and [batch, pos]", ErrShape, logits.Shape(), tokens.Shape())
 	}
-	if logits.DType() != tensor.Float32 || logits.Strides()[2] != 1 || !isIDs(tokens) {
-		return nil, fmt.Errorf("loss: %w: given %s logits with strides %v and %s tokens with strides %v, expected float32 with a dense last axis and contiguous int64",
+	if !logits.DType().Floating() || logits.Strides()[2] != 1 || !isIDs(tokens) {
+		return nil, fmt.Errorf("loss: %w: given %s logits with strides %v and %s tokens with strides %v, expected a floating dtype with a dense last axis and contiguous int64",
 			ErrShape, logits.DType(), logits.Strides(), tokens.DType(), tokens.Strides())
 	}
 	if mask != nil && (!sameShape(mask, tokens) || !isIDs(mask)) {
 		return nil, fmt.Errorf("loss: %w: given a mask %s %v, expected contiguous int64 %v", ErrShape, mask.DType(), mask.Shape(), tokens.Shape())
+	}
+	if dt := logits.DType(); dt == tensor.Float16 || dt == tensor.BFloat16 {
+		return narrowLoss(b, logits, tokens, mask, perToken)
 	}
 	batch, pairs, vocab := tokens.Dim(0), max(tokens.Dim(1)-1, 0), logits.Dim(2)
 	targets, err := tensor.New(tensor.Int64, batch, pairs)
@@ -43,7 +48,7 @@ func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perTok
 		return nil, err
 	}
 	defer shifted.Release()
-	losses, err := b.Alloc(tensor.Float32, batch, pairs)
+	losses, err := b.Alloc(logits.DType(), batch, pairs)
 	if err != nil {
 		return nil, err
 	}
@@ -56,11 +61,57 @@ func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perTok
 		return losses, nil
 	}
 	defer losses.Release()
+	mean, err := tensor.New(losses.DType())
+	if err != nil {
+		return nil, err
+	}
 	sum := 0.0
+	if losses.DType() == tensor.Float64 {
+		for _, v := range losses.Float64s() {
+			sum += v
+		}
+		mean.Float64s()[0] = sum / float64(kept)
+		return mean, nil
+	}
 	for _, v := range losses.Float32s() {
 		sum += float64(v)
 	}
-	return tensor.FromFloat32s([]float32{float32(sum / float64(kept))})
+	mean.Float32s()[0] = float32(sum / float64(kept))
+	return mean, nil
+}
+
+// narrowLoss is the loss of 16-bit logits.
+func narrowLoss(b backend.Backend, logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
+	wide, err := b.Alloc(tensor.Float32, logits.Shape()...)
+	if err != nil {
+		return nil, err
+	}
+	defer wide.Release()
+	if err := b.Launch("convert", logits, wide); err != nil {
+		return nil, err
+	}
+	loss, err := CrossEntropy(b, wide, tokens, mask, perToken)
+	if err != nil {
+		return nil, err
+	}
+	defer loss.Release()
+	rounded, err := b.Alloc(logits.DType(), loss.Shape()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Launch("convert", loss, rounded); err != nil {
+		rounded.Release()
+		return nil, err
+	}
+	return rounded, nil
+}
+
+func zero(losses *tensor.Tensor, i int) {
+	if losses.DType() == tensor.Float64 {
+		losses.Float64s()[i] = 0
+	} else {
+		losses.Float32s()[i] = 0
+	}
 }
 
 // keepPairs zeroes the losses of masked pairs and counts the others.
@@ -75,7 +126,7 @@ func keepPairs(losses, mask *tensor.Tensor) int {
 			if row[j] != 0 && row[j+1] != 0 {
 				kept++
 			} else {
-				losses.Float32s()[i*pairs+j] = 0
+				zero(losses, i*pairs+j)
 			}
 		}
 	}

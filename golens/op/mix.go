@@ -20,5 +20,5 @@ func (o *Mix) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor,
 		return nil, shapeError(o, in, "a pattern [batch, head, q_pos, k_pos] and v [batch, k_pos, kv_head, d_head]")
 	}
 	shape := []int{p.Dim(0), p.Dim(2), p.Dim(1), v.Dim(3)}
-	return produce(b, shape, func(out *tensor.Tensor) error { return b.Launch("mix", p, v, out) })
+	return produce(b, p.DType(), shape, func(out *tensor.Tensor) error { return b.Launch("mix", p, v, out) })
 }

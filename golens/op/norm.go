@@ -23,7 +23,7 @@ const (
 // Norm is the whole: x [..., d_model] to x / scale · w + b, bit for bit what NormScale, Normalize and Affine give.
 type Norm struct {
 	Kind NormKind
-	Eps  float32
+	Eps  float64
 	W, B *Param // B may be nil
 }
 
@@ -35,7 +35,7 @@ func (o *Norm) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 	if err := checkLast(o, in, o.W); err != nil {
 		return nil, err
 	}
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error {
+	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error {
 		return b.Launch(string(o.Kind), in[0], o.W.Value, tensorOf(o.B), out, o.Eps)
 	})
 }
@@ -43,7 +43,7 @@ func (o *Norm) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 // NormScale is what a normalisation divides by: x [batch, pos, d_model] to [batch, pos, 1] (hook_scale).
 type NormScale struct {
 	Kind NormKind
-	Eps  float32
+	Eps  float64
 }
 
 // Name implements Op.
@@ -54,7 +54,7 @@ func (o *NormScale) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	if len(in[0].Shape()) == 0 {
 		return nil, shapeError(o, in, "at least one dimension")
 	}
-	return produce(b, withLast(in[0].Shape(), 1), func(out *tensor.Tensor) error { return b.Launch(o.Name(), in[0], out, o.Eps) })
+	return produce(b, inside(in[0].DType()), withLast(in[0].Shape(), 1), func(out *tensor.Tensor) error { return b.Launch(o.Name(), in[0], out, o.Eps) })
 }
 
 // Normalize divides x [batch, pos, d_model], centred for LayerNorm, by a scale [batch, pos, 1] (hook_normalized).
@@ -69,7 +69,7 @@ func (o *Normalize) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	if len(x.Shape()) == 0 || !slices.Equal(scale.Shape(), withLast(x.Shape(), 1)) {
 		return nil, shapeError(o, in, "x [batch, pos, d_model] and scale [batch, pos, 1]")
 	}
-	return produce(b, x.Shape(), func(out *tensor.Tensor) error { return b.Launch(o.Name(), x, scale, out) })
+	return produce(b, inside(x.DType()), x.Shape(), func(out *tensor.Tensor) error { return b.Launch(o.Name(), x, scale, out) })
 }
 
 // Affine is x · w + b along the last axis; B may be nil.
@@ -83,9 +83,17 @@ func (o *Affine) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 	if err := checkLast(o, in, o.W); err != nil {
 		return nil, err
 	}
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error {
+	return produce(b, o.W.Value.DType(), in[0].Shape(), func(out *tensor.Tensor) error {
 		return b.Launch("affine", in[0], o.W.Value, tensorOf(o.B), out)
 	})
+}
+
+// inside is the dtype of a norm's inner values: those of 16 bits are worked on in float32, and rounded at the end.
+func inside(dt tensor.DType) tensor.DType {
+	if dt == tensor.Float64 {
+		return dt
+	}
+	return tensor.Float32
 }
 
 func checkLast(o Op, in []*tensor.Tensor, w *Param) error {

@@ -51,9 +51,9 @@ func shapeError(o Op, in []*tensor.Tensor, expected string, args ...any) error {
 	return fmt.Errorf("%s: %w: given %s, expected %s", o.Name(), ErrShape, strings.Join(given, " and "), fmt.Sprintf(expected, args...))
 }
 
-// produce allocates one float32 output, fills it by fill, and returns it as the only output.
-func produce(b backend.Backend, shape []int, fill func(out *tensor.Tensor) error) ([]*tensor.Tensor, error) {
-	out, err := b.Alloc(tensor.Float32, shape...)
+// produce allocates one output, fills it by fill, and returns it as the only output.
+func produce(b backend.Backend, dt tensor.DType, shape []int, fill func(out *tensor.Tensor) error) ([]*tensor.Tensor, error) {
+	out, err := b.Alloc(dt, shape...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,5 +26,5 @@ func (o *PosEmbed) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Te
 		return nil, err
 	}
 	shape := []int{like.Dim(0), positions.Dim(1), o.Table.Value.Dim(1)}
-	return produce(b, shape, func(out *tensor.Tensor) error { return b.Launch("gather", o.Table.Value, positions, out) })
+	return produce(b, o.Table.Value.DType(), shape, func(out *tensor.Tensor) error { return b.Launch("gather", o.Table.Value, positions, out) })
 }

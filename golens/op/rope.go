@@ -12,7 +12,8 @@ import (
 type RopeTable struct {
 	InvFreq  *Param // [rotary_dim / 2]
 	Scaling  float32
-	Adjacent bool // pairs are neighbours, not halves
+	Adjacent bool         // pairs are neighbours, not halves
+	DType    tensor.DType // of the tables, whose float32 values are rounded to it
 }
 
 // Name implements Op.
@@ -25,11 +26,11 @@ func (o *RopeTable) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 		return nil, shapeError(o, in, "contiguous int64 positions [1 or batch, pos]")
 	}
 	shape := []int{positions.Dim(0), positions.Dim(1), 2 * o.InvFreq.Value.Len()}
-	cos, err := b.Alloc(tensor.Float32, shape...)
+	cos, err := b.Alloc(o.DType, shape...)
 	if err != nil {
 		return nil, err
 	}
-	sin, err := b.Alloc(tensor.Float32, shape...)
+	sin, err := b.Alloc(o.DType, shape...)
 	if err == nil {
 		err = b.Launch("rope_table", o.InvFreq.Value, positions, cos, sin, o.Scaling, o.Adjacent)
 	}
@@ -57,5 +58,5 @@ func (o *Rope) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 	if cos.Dim(1) != x.Dim(1) || (cos.Dim(0) != 1 && cos.Dim(0) != x.Dim(0)) {
 		return nil, shapeError(o, in, "cos and sin for %d positions and 1 or %d batch rows", x.Dim(1), x.Dim(0))
 	}
-	return produce(b, x.Shape(), func(out *tensor.Tensor) error { return b.Launch("rope", x, cos, sin, out, o.Adjacent) })
+	return produce(b, x.DType(), x.Shape(), func(out *tensor.Tensor) error { return b.Launch("rope", x, cos, sin, out, o.Adjacent) })
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Scores takes q [batch, q_pos, head, d_head], k [batch, k_pos, kv_head, d_head] and an optional mask uint8
-// [batch, k_pos], and gives [batch, head, q_pos, k_pos]. Masked entries are the lowest float32.
+// [batch, k_pos], and gives [batch, head, q_pos, k_pos]. Masked entries are the lowest finite number of the dtype.
 type Scores struct{ AttentionShape }
 
 // Name implements Op.
@@ -20,7 +20,7 @@ func (o *Scores) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 		return nil, err
 	}
 	shape := []int{q.Dim(0), q.Dim(2), q.Dim(1), k.Dim(1)}
-	return produce(b, shape, func(out *tensor.Tensor) error {
+	return produce(b, q.DType(), shape, func(out *tensor.Tensor) error {
 		return b.Launch("scores", q, k, mask, out, o.Scale, o.Causal, o.Window)
 	})
 }

@@ -17,5 +17,5 @@ func (o *Softmax) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Ten
 	if len(in[0].Shape()) == 0 {
 		return nil, shapeError(o, in, "at least one dimension")
 	}
-	return produce(b, in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("softmax", in[0], out) })
+	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("softmax", in[0], out) })
 }

@@ -2,7 +2,10 @@
 // both, and the handles by which other languages hold them. It imports nothing of the engine.
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // DType is the type of a tensor's elements.
 type DType uint8
@@ -43,6 +46,23 @@ func (d DType) String() string {
 		return dtypes[d].name
 	}
 	return fmt.Sprintf("dtype(%d)", uint8(d))
+}
+
+// Floating reports whether elements are real numbers in floating point.
+func (d DType) Floating() bool { return d <= BFloat16 }
+
+// Lowest is the smallest finite number of a floating dtype: what a masked attention score holds.
+func (d DType) Lowest() float64 {
+	switch d {
+	case Float64:
+		return -math.MaxFloat64
+	case Float16:
+		return -65504
+	case BFloat16:
+		return float64(math.Float32frombits(0xff7f0000))
+	default:
+		return -math.MaxFloat32
+	}
 }
 
 func (d DType) dlpack() int32 { return dtypes[d].code | int32(dtypes[d].size*8)<<8 }

@@ -159,6 +159,22 @@ func (t *Tensor) Float32s() []float32 {
 	return unsafe.Slice((*float32)(t.Pointer()), t.Len())
 }
 
+// Float64s are the elements of a contiguous float64 tensor, shared with it.
+func (t *Tensor) Float64s() []float64 {
+	if t.dtype != Float64 || !t.Contiguous() {
+		return nil
+	}
+	return unsafe.Slice((*float64)(t.Pointer()), t.Len())
+}
+
+// Uint16s are the bits of a contiguous float16 or bfloat16 tensor, shared with it.
+func (t *Tensor) Uint16s() []uint16 {
+	if (t.dtype != Float16 && t.dtype != BFloat16) || !t.Contiguous() {
+		return nil
+	}
+	return unsafe.Slice((*uint16)(t.Pointer()), t.Len())
+}
+
 // Int64s are the elements of a contiguous int64 tensor, shared with it.
 func (t *Tensor) Int64s() []int64 {
 	if t.dtype != Int64 || !t.Contiguous() {

@@ -144,7 +144,7 @@ func TestWiden(t *testing.T) {
 		"float64":  {wide, []float32{0, -2.5}},
 	} {
 		out := own(t)(tensor.New(tensor.Float32, 2))
-		if err := (cpu.CPU{}).Launch("widen", c.src, out); err != nil {
+		if err := (cpu.CPU{}).Launch("convert", c.src, out); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(out.Float32s(), c.want) {
@@ -152,7 +152,7 @@ func TestWiden(t *testing.T) {
 		}
 	}
 	out := own(t)(tensor.New(tensor.Float32, 2))
-	if err := (cpu.CPU{}).Launch("widen", put(tensor.Uint8, 1, 2), out); err == nil {
+	if err := (cpu.CPU{}).Launch("convert", put(tensor.Uint8, 1, 2), out); err == nil {
 		t.Error("bytes were widened")
 	}
 }

@@ -10,34 +10,50 @@ import (
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
 
-var table = map[string]func(arguments) error{
-	"gather":              gather,
-	"add":                 add,
-	"layernorm":           func(a arguments) error { return norm(a, false) },
-	"rmsnorm":             func(a arguments) error { return norm(a, true) },
-	"layernorm_scale":     func(a arguments) error { return normScale(a, false) },
-	"rmsnorm_scale":       func(a arguments) error { return normScale(a, true) },
-	"layernorm_normalize": func(a arguments) error { return normalize(a, false) },
-	"rmsnorm_normalize":   func(a arguments) error { return normalize(a, true) },
-	"affine":              affine,
-	"rope_table":          ropeTable,
-	"rope":                rope,
-	"attention":           attention,
-	"scores":              scores,
-	"softmax":             softmax,
-	"mix":                 mix,
-	"activation":          activation,
-	"gate":                gate,
-	"sum_heads":           sumHeads,
-	"cross_entropy":       crossEntropy,
-	"copy":                copyStrided,
-	"widen":               widen,
+// kernel is one entry of the table.
+type kernel struct {
+	float32 func(arguments) error // what 16-bit values are computed by, too (narrow.go)
+	float64 func(arguments) error // nil: there is none
+	out     []int                 // which arguments are written
+	scores  []int                 // which arguments hold masked scores
+	any     bool                  // the first function takes every dtype
 }
 
+var table = map[string]kernel{
+	"gather":              {float32: gather, any: true},
+	"add":                 {float32: add, float64: addWide, out: []int{2}},
+	"layernorm":           {float32: func(a arguments) error { return norm(a, false) }, float64: func(a arguments) error { return normWide(a, false) }, out: []int{3}},
+	"rmsnorm":             {float32: func(a arguments) error { return norm(a, true) }, float64: func(a arguments) error { return normWide(a, true) }, out: []int{3}},
+	"layernorm_scale":     {float32: func(a arguments) error { return normScale(a, false) }, float64: func(a arguments) error { return normScaleWide(a, false) }, out: []int{1}},
+	"rmsnorm_scale":       {float32: func(a arguments) error { return normScale(a, true) }, float64: func(a arguments) error { return normScaleWide(a, true) }, out: []int{1}},
+	"layernorm_normalize": {float32: func(a arguments) error { return normalize(a, false) }, float64: func(a arguments) error { return normalizeWide(a, false) }, out: []int{2}},
+	"rmsnorm_normalize":   {float32: func(a arguments) error { return normalize(a, true) }, float64: func(a arguments) error { return normalizeWide(a, true) }, out: []int{2}},
+	"affine":              {float32: affine, float64: affineWide, out: []int{3}},
+	"rope_table":          {float32: ropeTable, any: true},
+	"rope":                {float32: rope, float64: ropeWide, out: []int{3}},
+	"attention":           {float32: attention, out: []int{4}},
+	"scores":              {float32: scores, float64: scoresWide, out: []int{3}, scores: []int{3}},
+	"softmax":             {float32: softmax, float64: softmaxWide, out: []int{1}, scores: []int{0}},
+	"mix":                 {float32: mix, float64: mixWide, out: []int{2}},
+	"activation":          {float32: activation, float64: activationWide, out: []int{1}},
+	"gate":                {float32: gate, float64: gateWide, out: []int{2}},
+	"sum_heads":           {float32: sumHeads[float32], float64: sumHeads[float64], out: []int{2}},
+	"cross_entropy":       {float32: crossEntropy, float64: crossEntropyWide, out: []int{2}},
+	"copy":                {float32: copyStrided, any: true},
+	"convert":             {float32: convert, any: true},
+}
+
+// gather copies rows, whatever they hold.
 func gather(a arguments) error {
 	rows, ids, out := a.tensor(0), a.tensor(1), a.tensor(2)
 	width := out.Dim(-1)
-	if ids.Len() == 0 || width == 0 {
+	switch {
+	case rows.DType() != out.DType():
+		return fmt.Errorf("cpu: gather of %s to %s", rows.DType(), out.DType())
+	case ids.Len() == 0 || width == 0:
+		return nil
+	case out.DType() != tensor.Float32:
+		gatherBytes(rows, ids, out)
 		return nil
 	}
 	for first := 0; first < out.Len()/width; first += ids.Len() { // one row of positions serves every batch row
@@ -98,12 +114,31 @@ func affine(a arguments) error {
 	return nil
 }
 
+// ropeTable makes float32 tables, as Hugging Face does for every dtype, and rounds them.
 func ropeTable(a arguments) error {
 	positions := a.tensor(1).Int64s()
-	if len(positions) > 0 {
-		kernels.RopeTable(a.pointer(2), a.pointer(3), a.tensor(0).Float32s(), positions, a.float(4), a.bool(5))
+	if len(positions) == 0 {
+		return nil
 	}
-	return nil
+	if a.tensor(2).DType() == tensor.Float32 {
+		kernels.RopeTable(a.pointer(2), a.pointer(3), a.tensor(0).Float32s(), positions, a.float(4), a.bool(5))
+		return nil
+	}
+	cos, err := scratchLike(a.tensor(2))
+	if err != nil {
+		return err
+	}
+	defer cos.Release()
+	sin, err := scratchLike(a.tensor(3))
+	if err != nil {
+		return err
+	}
+	defer sin.Release()
+	kernels.RopeTable(cos.Pointer(), sin.Pointer(), a.tensor(0).Float32s(), positions, a.float(4), a.bool(5))
+	if err := convertTo(a.tensor(2), cos); err != nil {
+		return err
+	}
+	return convertTo(a.tensor(3), sin)
 }
 
 // rows4 describes a contiguous [batch, pos, head, width] tensor.

@@ -1,0 +1,125 @@
+// Convert: between floating dtypes, and copies of tensors with strides. Rounding is to nearest, ties to even.
+package cpu
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
+)
+
+// convert: contiguous or strided source, contiguous destination of another floating dtype.
+func convert(a arguments) error { return convertTo(a.tensor(1), a.tensor(0)) }
+
+// convertTo fills dst, which is contiguous, with the values of src, rounded to its dtype. Between float64 and 16 bits
+// the way is through float32, as in torch.
+func convertTo(dst, src *tensor.Tensor) error {
+	if dst.Len() != src.Len() || !dst.Contiguous() || !src.DType().Floating() || !dst.DType().Floating() {
+		return fmt.Errorf("cpu: convert %s %v to %s %v", src.DType(), src.Shape(), dst.DType(), dst.Shape())
+	}
+	if !src.Contiguous() {
+		own, err := tensor.New(src.DType(), src.Shape()...)
+		if err != nil {
+			return err
+		}
+		defer own.Release()
+		if err := copyTo(own, src); err != nil {
+			return err
+		}
+		src = own
+	}
+	n := src.Len()
+	switch from, to := src.DType(), dst.DType(); {
+	case from == to:
+		copy(bytesOf(dst), bytesOf(src))
+	case from == tensor.Float64 && to == tensor.Float32:
+		for i, v := range src.Float64s() {
+			dst.Float32s()[i] = float32(v)
+		}
+	case from == tensor.Float32 && to == tensor.Float64:
+		for i, v := range src.Float32s() {
+			dst.Float64s()[i] = float64(v)
+		}
+	case to == tensor.Float32:
+		kernels.Widen(halfOf(from), dst.Pointer(), src.Pointer(), n)
+	case from == tensor.Float32:
+		kernels.Narrow(halfOf(to), dst.Pointer(), src.Pointer(), n)
+	default:
+		between, err := scratchLike(src)
+		if err != nil {
+			return err
+		}
+		defer between.Release()
+		if err := convertTo(between, src); err != nil {
+			return err
+		}
+		return convertTo(dst, between)
+	}
+	return nil
+}
+
+// copyStrided makes a strided tensor contiguous.
+func copyStrided(a arguments) error { return copyTo(a.tensor(1), a.tensor(0)) }
+
+func copyTo(dst, src *tensor.Tensor) error {
+	if dst.DType() != src.DType() {
+		return fmt.Errorf("cpu: copy of %s to %s", src.DType(), dst.DType())
+	}
+	switch src.DType().Size() {
+	case 2:
+		copyElements[uint16](dst, src)
+	case 4:
+		return kernels.CopyStrided(dst.Pointer(), wide(dst.Strides()), src.Pointer(), wide(src.Strides()), wide(src.Shape()))
+	case 8:
+		copyElements[uint64](dst, src)
+	default:
+		return fmt.Errorf("cpu: copy of %s", src.DType())
+	}
+	return nil
+}
+
+// copyElements copies between tensors of one shape, axis by axis.
+func copyElements[T uint16 | uint64](dst, src *tensor.Tensor) {
+	if dst.Len() > 0 {
+		copyAxes((*T)(dst.Pointer()), (*T)(src.Pointer()), src.Shape(), dst.Strides(), src.Strides())
+	}
+}
+
+func copyAxes[T uint16 | uint64](dst, src *T, shape, to, from []int) {
+	if len(shape) == 0 {
+		*dst = *src
+		return
+	}
+	for i := range shape[0] {
+		d := (*T)(unsafe.Add(unsafe.Pointer(dst), i*to[0]*int(unsafe.Sizeof(*dst))))
+		s := (*T)(unsafe.Add(unsafe.Pointer(src), i*from[0]*int(unsafe.Sizeof(*src))))
+		copyAxes(d, s, shape[1:], to[1:], from[1:])
+	}
+}
+
+// gatherBytes copies the rows of a table that ids name; one row of ids serves every batch row.
+func gatherBytes(table, ids, out *tensor.Tensor) {
+	size := table.DType().Size()
+	width, step := out.Dim(-1)*size, table.Strides()[0]*size
+	rows := unsafe.Slice((*byte)(table.Pointer()), (table.Dim(0)-1)*step+width)
+	for to := bytesOf(out); len(to) > 0; {
+		for _, id := range ids.Int64s() {
+			copy(to[:width], rows[int(id)*step:])
+			to = to[width:]
+		}
+	}
+}
+
+// bytesOf is the memory of a contiguous tensor.
+func bytesOf(t *tensor.Tensor) []byte {
+	return unsafe.Slice((*byte)(t.Pointer()), t.Len()*t.DType().Size())
+}
+
+func wide(s []int) []int64 {
+	w := make([]int64, len(s))
+	for i, n := range s {
+		w[i] = int64(n)
+	}
+	return w
+}

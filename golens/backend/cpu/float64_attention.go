@@ -1,0 +1,94 @@
+// Attention in float64: scores, softmax and the mixing of values, in steps. What a key that is masked holds changes
+// nothing, as in float32.
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
+)
+
+func scoresWide(a arguments) error {
+	s := attentionOf(a.tensor(0), a.tensor(1), a.tensor(2), 1, a.bool(5), a.int(6))
+	scale, out := a.wide(4), a.tensor(3)
+	for b := range s.Batch {
+		for h := range s.Heads {
+			g := kernels.Gemm{
+				M: s.QLen, N: s.KLen, K: s.HeadDim, TransB: true,
+				A: at64(a.tensor(0), b, 0, h), LDA: s.Q.Pos,
+				B: at64(a.tensor(1), b, 0, h/(s.Heads/s.KVHeads)), LDB: s.K.Pos,
+				C: at64(out, b, h, 0), LDC: s.KLen,
+			}
+			if err := g.RunFloat64(); err != nil {
+				return err
+			}
+		}
+	}
+	mask := a.tensor(2)
+	eachRow(s.KLen, out.Float64s(), func(r int, row []float64) {
+		b, q := r/(s.Heads*s.QLen), r%s.QLen+s.KLen-s.QLen
+		for k := range row {
+			hidden := s.Causal && (k > q || (s.Window > 0 && k <= q-s.Window))
+			if mask != nil {
+				hidden = hidden || mask.Storage().Bytes()[b*s.KLen+k] == 0
+			}
+			row[k] *= scale
+			if hidden {
+				row[k] = tensor.Float64.Lowest()
+			}
+		}
+	})
+	return nil
+}
+
+// at64 is the address of [i, j, k, 0] of a tensor of float64 with four axes.
+func at64(t *tensor.Tensor, i, j, k int) unsafe.Pointer {
+	s := t.Strides()
+	return unsafe.Add(t.Pointer(), 8*(i*s[0]+j*s[1]+k*s[2]))
+}
+
+func softmaxWide(a arguments) error {
+	n, out := a.tensor(0).Dim(-1), a.tensor(1).Float64s()
+	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+		top, sum := math.Inf(-1), 0.0
+		for _, v := range row {
+			top = math.Max(top, v)
+		}
+		p := out[r*n : (r+1)*n]
+		for i, v := range row {
+			p[i] = math.Exp(v - top)
+			sum += p[i]
+		}
+		for i := range p {
+			p[i] /= sum
+		}
+	})
+	return nil
+}
+
+func mixWide(a arguments) error {
+	p, v, out := a.tensor(0), a.tensor(1), a.tensor(2).Float64s()
+	heads, queries, keys, d := p.Dim(1), p.Dim(2), p.Dim(3), v.Dim(3)
+	group, s := heads/v.Dim(2), v.Strides()
+	for b := range p.Dim(0) {
+		for q := range queries {
+			for h := range heads {
+				z := out[((b*queries+q)*heads+h)*d:][:d]
+				clear(z)
+				row := p.Float64s()[((b*heads+h)*queries+q)*keys:][:keys]
+				for k, w := range row {
+					if w == 0 { // a key that is not seen adds nothing, whatever its value
+						continue
+					}
+					value := unsafe.Slice((*float64)(unsafe.Add(v.Pointer(), 8*(b*s[0]+k*s[1]+h/group*s[2]))), d)
+					for i, x := range value {
+						z[i] += w * x
+					}
+				}
+			}
+		}
+	}
+	return nil
+}

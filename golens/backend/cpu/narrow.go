@@ -1,0 +1,143 @@
+// Narrow: bfloat16 and float16. What a kernel reads is widened, which is exact, computed in float32 by the kernels for
+// that, and rounded once into what it writes.
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
+)
+
+// widenedFloats bounds the part of a matrix of weights that is held widened at a time: it stays in cache.
+const widenedFloats = 1 << 20
+
+func halfOf(dt tensor.DType) kernels.Half {
+	if dt == tensor.BFloat16 {
+		return kernels.BFloat16
+	}
+	return kernels.Float16
+}
+
+// narrow runs a kernel on widened copies of what it reads, and rounds what it wrote.
+func (k kernel) narrow(a arguments, dt tensor.DType) error {
+	wide := arguments{a.kernel, append([]any{}, a.list...)}
+	for i := range a.list {
+		t := a.tensor(i)
+		if t == nil || t.DType() != dt {
+			continue
+		}
+		s, err := scratchLike(t)
+		if err != nil {
+			return err
+		}
+		defer s.Release()
+		wide.list[i] = s
+		if contains(k.out, i) {
+			continue
+		}
+		if err := convertTo(s, t); err != nil {
+			return err
+		}
+		if contains(k.scores, i) {
+			replace(s.Float32s(), float32(dt.Lowest()), float32(tensor.Float32.Lowest()))
+		}
+	}
+	if err := k.float32(wide); err != nil {
+		return err
+	}
+	for _, i := range k.out {
+		s := wide.tensor(i)
+		if s == a.tensor(i) {
+			continue // float32 among the 16 bits
+		}
+		if contains(k.scores, i) {
+			replace(s.Float32s(), float32(tensor.Float32.Lowest()), float32(dt.Lowest()))
+		}
+		if err := convertTo(a.tensor(i), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func contains(list []int, i int) bool {
+	for _, n := range list {
+		if n == i {
+			return true
+		}
+	}
+	return false
+}
+
+// replace puts the lowest number of one dtype in the place of another's: a masked score is that of its dtype.
+func replace(values []float32, old, now float32) {
+	for i, v := range values {
+		if v == old {
+			values[i] = now
+		}
+	}
+}
+
+// scratchLike is an uninitialised contiguous float32 tensor of that shape.
+func scratchLike(t *tensor.Tensor) (*tensor.Tensor, error) {
+	return tensor.New(tensor.Float32, t.Shape()...)
+}
+
+// narrowGemm is a product whose operands are of 16 bits. Weights are widened a group of columns at a time; each
+// element is summed in the one order, so the groups leave no trace.
+func narrowGemm(g *kernels.Gemm, half kernels.Half) error {
+	columns := max(64, min(g.N, widenedFloats/max(g.K, 1)/64*64))
+	n := g.M*g.K + g.K*columns + g.M*g.N + g.N
+	if g.Residual != nil {
+		n += g.M * g.N
+	}
+	memory, err := tensor.New(tensor.Float32, n)
+	if err != nil {
+		return err
+	}
+	defer memory.Release()
+	next := memory.Pointer()
+	take := func(n int) unsafe.Pointer {
+		p := next
+		next = unsafe.Add(next, 4*n)
+		return p
+	}
+	wide := *g
+	wide.A, wide.LDA = take(g.M*g.K), g.K
+	kernels.WidenRows(half, g.M, g.K, wide.A, g.K, g.A, g.LDA)
+	b, c := take(g.K*columns), take(g.M*g.N)
+	wide.C, wide.LDC = c, g.N
+	if g.Bias != nil {
+		wide.Bias = take(g.N)
+		kernels.Widen(half, wide.Bias, g.Bias, g.N)
+	}
+	if g.Residual != nil {
+		wide.Residual, wide.LDR = take(g.M*g.N), g.N
+		kernels.WidenRows(half, g.M, g.N, wide.Residual, g.N, g.Residual, g.LDR)
+	}
+	for first := 0; first < g.N; first += columns {
+		part := wide
+		part.N = min(columns, g.N-first)
+		part.B = b
+		if g.TransB {
+			part.LDB = g.K
+			kernels.WidenRows(half, part.N, g.K, b, g.K, unsafe.Add(g.B, 2*first*g.LDB), g.LDB)
+		} else {
+			part.LDB = part.N
+			kernels.WidenRows(half, g.K, part.N, b, part.N, unsafe.Add(g.B, 2*first), g.LDB)
+		}
+		part.C = unsafe.Add(c, 4*first)
+		if g.Bias != nil {
+			part.Bias = unsafe.Add(wide.Bias, 4*first)
+		}
+		if g.Residual != nil {
+			part.Residual = unsafe.Add(wide.Residual, 4*first)
+		}
+		if err := part.Run(); err != nil {
+			return err
+		}
+	}
+	kernels.NarrowRows(half, g.M, g.N, g.C, g.LDC, c, g.N)
+	return nil
+}

@@ -1,0 +1,227 @@
+// Tests of the operations in every floating dtype, against what they compute in float32: float64 agrees with it, and
+// 16 bits are float32's result on the same values, rounded once.
+package op_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+)
+
+// dtyped is an operation on inputs of one dtype; make gives it with its parameters and inputs in another.
+type dtyped struct {
+	name string
+	make func(as func(*tensor.Tensor) *tensor.Tensor) (op.Op, []*tensor.Tensor)
+}
+
+// as gives tensors of floats in a dtype, with their strides.
+func (b *bench) as(dt tensor.DType) func(*tensor.Tensor) *tensor.Tensor {
+	return func(t *tensor.Tensor) *tensor.Tensor {
+		if t == nil || !t.DType().Floating() {
+			return t
+		}
+		whole := b.own(tensor.FromStorage(t.Storage(), 0, t.DType(), []int{t.Storage().Len() / t.DType().Size()}, nil))
+		other := b.own(tensor.New(dt, whole.Shape()...))
+		if err := (cpu.CPU{}).Launch("convert", whole, other); err != nil {
+			b.t.Fatal(err)
+		}
+		for i, v := range floats(whole) { // a masked score is the lowest number of its dtype
+			if v == t.DType().Lowest() {
+				set(other, i, dt.Lowest())
+			}
+		}
+		return b.own(other.View(t.Shape(), t.Strides(), 0))
+	}
+}
+
+// floats are the values of a contiguous tensor of any floating dtype.
+func floats(t *tensor.Tensor) []float64 {
+	values := make([]float64, t.Len())
+	for i := range values {
+		switch t.DType() {
+		case tensor.Float64:
+			values[i] = t.Float64s()[i]
+		case tensor.Float32:
+			values[i] = float64(t.Float32s()[i])
+		case tensor.BFloat16:
+			values[i] = float64(math.Float32frombits(uint32(t.Uint16s()[i]) << 16))
+		default:
+			if t.Uint16s()[i] == 0xfbff {
+				values[i] = tensor.Float16.Lowest()
+			}
+		}
+	}
+	return values
+}
+
+func set(t *tensor.Tensor, i int, v float64) {
+	switch t.DType() {
+	case tensor.Float64:
+		t.Float64s()[i] = v
+	case tensor.Float32:
+		t.Float32s()[i] = float32(v)
+	case tensor.BFloat16:
+		t.Uint16s()[i] = uint16(math.Float32bits(float32(v)) >> 16)
+	default:
+		t.Uint16s()[i] = 0xfbff // only used for the lowest
+	}
+}
+
+func (b *bench) dtyped() []dtyped {
+	x, wide, q, kv := b.normal(2, 5, 12), b.normal(2, 5, 4, 12), b.normal(2, 5, 4, 6), b.normal(2, 5, 2, 6)
+	w, turned, bias := b.normal(12, 24), b.transposed("w", 12, 24).Value, b.normal(24)
+	o, twelve, table := b.normal(24, 12), b.normal(12), b.normal(9, 12)
+	ids := b.ids([]int64{8, 0, 3, 3, 1, 2, 7, 5, 0, 8}, 2, 5)
+	mask := b.bytes([]byte{0, 0, 1, 1, 1, 1, 1, 1, 1, 0}, 2, 5)
+	positions := b.ids([]int64{0, 1, 2, 3, 4}, 1, 5)
+	freq := &op.Param{Name: "inv_freq", Value: b.own(tensor.FromFloat32s([]float32{1, 0.25}, 2))}
+	angles := b.runAll(&op.RopeTable{InvFreq: freq, Scaling: 1}, positions)
+	shape := op.AttentionShape{Scale: 0.4, Causal: true, Window: 3}
+	scores := b.run(&op.Scores{AttentionShape: shape}, q, kv, mask)
+	pattern := b.run(&op.Softmax{}, scores)
+	scale := b.run(&op.NormScale{Kind: op.LayerNorm, Eps: 1e-5}, x)
+	type as = func(*tensor.Tensor) *tensor.Tensor
+	p := func(as as, t *tensor.Tensor) *op.Param { return &op.Param{Name: "p", Value: as(t)} }
+	list := func(as as, in ...*tensor.Tensor) []*tensor.Tensor {
+		out := make([]*tensor.Tensor, len(in))
+		for i, t := range in {
+			out[i] = as(t)
+		}
+		return out
+	}
+	plain := func(o op.Op, in ...*tensor.Tensor) func(as) (op.Op, []*tensor.Tensor) {
+		return func(as as) (op.Op, []*tensor.Tensor) { return o, list(as, in...) }
+	}
+	return []dtyped{
+		{"add", plain(&op.Add{}, x, b.normal(2, 5, 12))},
+		{"linear", func(as as) (op.Op, []*tensor.Tensor) { return &op.Linear{W: p(as, w), B: p(as, bias)}, list(as, x) }},
+		{"linear, [out, in]", func(as as) (op.Op, []*tensor.Tensor) { return &op.Linear{W: p(as, turned), Heads: 4}, list(as, x) }},
+		{"head linear", func(as as) (op.Op, []*tensor.Tensor) {
+			return &op.HeadLinear{W: p(as, turned), B: p(as, bias), Heads: 4}, list(as, wide)
+		}},
+		{"head result", func(as as) (op.Op, []*tensor.Tensor) { return &op.HeadResult{W: p(as, o)}, list(as, q) }},
+		{"sum heads", func(as as) (op.Op, []*tensor.Tensor) { return &op.SumHeads{B: p(as, twelve)}, list(as, wide) }},
+		{"repeat heads", plain(&op.RepeatHeads{Heads: 3}, x)},
+		{"first heads", plain(&op.FirstHeads{Heads: 2}, wide)},
+		{"embed", func(as as) (op.Op, []*tensor.Tensor) { return &op.Embed{Table: p(as, table)}, list(as, ids) }},
+		{"positions", func(as as) (op.Op, []*tensor.Tensor) {
+			return &op.PosEmbed{Table: p(as, table)}, list(as, positions, x)
+		}},
+		{"layer norm scale", plain(&op.NormScale{Kind: op.LayerNorm, Eps: 1e-5}, x)},
+		{"rms norm scale", plain(&op.NormScale{Kind: op.RMSNorm, Eps: 1e-5}, x)},
+		{"layer normalize", plain(&op.Normalize{Kind: op.LayerNorm}, x, scale)},
+		{"rms normalize", plain(&op.Normalize{Kind: op.RMSNorm}, x, scale)},
+		{"affine", func(as as) (op.Op, []*tensor.Tensor) {
+			return &op.Affine{W: p(as, twelve), B: p(as, twelve)}, list(as, x)
+		}},
+		{"rope", plain(&op.Rope{}, q, angles[0], angles[1])},
+		{"rope of neighbours", plain(&op.Rope{Adjacent: true}, q, angles[0], angles[1])},
+		{"scores", plain(&op.Scores{AttentionShape: shape}, q, kv, mask)},
+		{"softmax", plain(&op.Softmax{}, scores)},
+		{"mix", plain(&op.Mix{}, pattern, kv)},
+		{"silu", plain(&op.Activation{Kind: "silu"}, x)},
+		{"relu", plain(&op.Activation{Kind: "relu"}, x)},
+		{"relu2", plain(&op.Activation{Kind: "relu2"}, x)},
+		{"gelu", plain(&op.Activation{Kind: "gelu"}, x)},
+		{"gelu_tanh", plain(&op.Activation{Kind: "gelu_tanh"}, x)},
+		{"quick_gelu", plain(&op.Activation{Kind: "quick_gelu"}, x)},
+		{"tanh", plain(&op.Activation{Kind: "tanh"}, x)},
+		{"sigmoid", plain(&op.Activation{Kind: "sigmoid"}, x)},
+		{"gate", plain(&op.Gate{Kind: "silu"}, x, b.normal(2, 5, 12))},
+	}
+}
+
+func TestFloat64AgreesWithFloat32(t *testing.T) {
+	b := newBench(t)
+	for _, c := range b.dtyped() {
+		o, in := c.make(b.as(tensor.Float32))
+		want := b.run(o, in...)
+		o, in = c.make(b.as(tensor.Float64))
+		got := b.run(o, in...)
+		if got.DType() != tensor.Float64 {
+			t.Fatalf("%s gave %s", c.name, got.DType())
+		}
+		exact := false
+		for i, g := range got.Float64s() {
+			w := float64(want.Float32s()[i])
+			if w == tensor.Float32.Lowest() && g == tensor.Float64.Lowest() {
+				continue
+			}
+			if !(math.Abs(g-w) <= tolerance*math.Max(1, math.Abs(w))) {
+				t.Fatalf("%s: value %d is %g, want %g", c.name, i, g, w)
+			}
+			exact = exact || g != w
+		}
+		if moves := c.name == "repeat heads" || c.name == "first heads" || c.name == "embed" || c.name == "positions" || c.name == "relu"; exact == moves {
+			t.Errorf("%s: float64 differs from float32: %v", c.name, exact)
+		}
+	}
+}
+
+func TestSixteenBitsAreFloat32Rounded(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float16} {
+		b := newBench(t)
+		for _, c := range b.dtyped() {
+			narrow := b.as(dt)
+			o, in := c.make(narrow)
+			got := b.run(o, in...)
+			widen := b.as(tensor.Float32)
+			o, in = c.make(func(t *tensor.Tensor) *tensor.Tensor { return widen(narrow(t)) })
+			want := b.run(o, in...)
+			if inner := strings.Contains(c.name, "scale") || strings.Contains(c.name, "normalize"); inner {
+				b.sameBits(c.name, got, want) // a norm's inner values stay float32
+				continue
+			}
+			if got.DType() != dt {
+				t.Fatalf("%s gave %s", c.name, got.DType())
+			}
+			for i, w := range narrow(want).Uint16s() {
+				if g := got.Uint16s()[i]; g != w {
+					t.Fatalf("%s of %s: value %d is %#04x, want %#04x", c.name, dt, i, g, w)
+				}
+			}
+		}
+	}
+}
+
+// TestNarrowNormIsItsSteps: the whole rounds where its steps do, so that a hook between them changes no bit.
+func TestNarrowNormIsItsSteps(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float16, tensor.Float64} {
+		b := newBench(t)
+		x, w := b.as(dt)(b.normal(3, 7, 40)), &op.Param{Name: "w", Value: b.as(dt)(b.normal(40))}
+		for _, kind := range []op.NormKind{op.LayerNorm, op.RMSNorm} {
+			whole := b.run(&op.Norm{Kind: kind, Eps: 1e-6, W: w, B: w}, x)
+			scale := b.run(&op.NormScale{Kind: kind, Eps: 1e-6}, x)
+			steps := b.run(&op.Affine{W: w, B: w}, b.run(&op.Normalize{Kind: kind}, x, scale))
+			for i, v := range steps.Storage().Bytes()[:steps.Len()*dt.Size()] {
+				if whole.Storage().Bytes()[i] != v {
+					t.Fatalf("%s of %s differs from its steps", kind, dt)
+				}
+			}
+		}
+	}
+}
+
+func TestMixedDTypesAreRefused(t *testing.T) {
+	b := newBench(t)
+	x, w := b.normal(2, 3, 4), b.normal(4, 4)
+	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float64} {
+		other := b.as(dt)
+		for name, o := range map[string]op.Op{
+			"linear": &op.Linear{W: &op.Param{Name: "w", Value: other(w)}},
+			"add":    &op.Add{},
+			"affine": &op.Affine{W: &op.Param{Name: "w", Value: other(b.normal(4))}},
+		} {
+			if dt == tensor.BFloat16 && name != "linear" {
+				continue // float32 beside 16 bits is widened, as inside of norms
+			}
+			if _, err := o.Forward(cpu.CPU{}, []*tensor.Tensor{x, other(x)}); err == nil {
+				t.Errorf("%s of float32 and %s was accepted", name, dt)
+			}
+		}
+	}
+}
