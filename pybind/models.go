@@ -117,6 +117,16 @@ func ModelSetConfig(h int64, key, value string) (out int64, err error) {
 	return 0, m.Set(key, v)
 }
 
+// ModelConvert gives a model another floating dtype; parameters have new memory afterwards.
+func ModelConvert(h int64, dtype string) (out int64, err error) {
+	defer guard(&err)
+	m, err := models.get(h)
+	if err != nil {
+		return 0, err
+	}
+	return 0, m.Convert(dtype)
+}
+
 // ParamOpen gives a handle to a parameter's live memory.
 func ParamOpen(h, index int64) (out int64, err error) {
 	defer guard(&err)

@@ -12,6 +12,26 @@ import (
 // invFreq names the rotary frequencies among the operands; they come from the configuration, not the checkpoint.
 const invFreq = "rotary_emb.inv_freq"
 
+// bindings are a model's weights and the views of them.
+type bindings struct {
+	weights map[string]*tensor.Tensor // checkpoint tensors by the name the Spec wants
+	params  []Param
+	byName  map[string]int // "blocks.0.attn.q.weight"
+	linear  map[string]*op.Param
+}
+
+func (b *bindings) release() {
+	for _, p := range b.params {
+		p.Value.Release()
+	}
+	for _, p := range b.linear {
+		p.Value.Release()
+	}
+	for _, t := range b.weights {
+		t.Release()
+	}
+}
+
 // bind makes the views. Nothing is copied: whoever writes to one view writes to all.
 func (m *Model) bind() error {
 	m.byName = map[string]int{}

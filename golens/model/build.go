@@ -7,6 +7,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // graphFlags are the configuration fields on which the graph depends.
@@ -38,6 +39,15 @@ func build(m *Model) (*built, error) {
 	b.logits = b.stream("unembed.hook_out", x)
 	b.component("unembed", first, in, b.logits)
 	return b.built, b.err
+}
+
+// fuse lets one operation stand for the nodes from first on. In dtypes that round at every edge it would have other
+// bits than they, all but the norm, whose inner edges are not rounded.
+func (b *builder) fuse(first int, o op.Op, out graph.Value, in ...graph.Value) {
+	_, norm := o.(*op.Norm)
+	if norm || b.m.dtype == tensor.Float32 {
+		b.g.Fuse(first, o, out, in...)
+	}
 }
 
 // hook puts the hook point of that name on v.
@@ -85,7 +95,7 @@ func (b *builder) rotary(x graph.Value) {
 	first := b.g.Len()
 	b.hook("rotary_emb.hook_in", x)
 	p := b.m.Spec.Position
-	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
+	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs, DType: b.m.dtype}
 	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
 	b.cos = b.hook("rotary_emb.hook_cos", cs[0])
 	b.sin = b.hook("rotary_emb.hook_sin", cs[1])
@@ -122,7 +132,7 @@ type written struct {
 func (b *builder) addTo(name string, resid graph.Value, w written) graph.Value {
 	out := b.g.Apply(name, &op.Add{}, resid, w.value)
 	if w.input != graph.None {
-		b.g.Fuse(w.first, w.projection, out, w.input, resid)
+		b.fuse(w.first, w.projection, out, w.input, resid)
 	}
 	return out
 }
@@ -134,7 +144,7 @@ func (b *builder) norm(name string, in graph.Value) graph.Value {
 	if spec.Kind == arch.RMSNorm {
 		kind = op.RMSNorm
 	}
-	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), float32(spec.Eps)
+	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), spec.Eps
 	first := b.g.Len()
 	x := b.hookSized(name+".hook_in", in, name == "ln_final")
 	steps := b.g.Len()
@@ -142,7 +152,7 @@ func (b *builder) norm(name string, in graph.Value) graph.Value {
 	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind}, x, scale)
 	normalized = b.hook(name+".hook_normalized", normalized)
 	y := b.g.Apply(name, &op.Affine{W: w, B: bias}, normalized)
-	b.g.Fuse(steps, &op.Norm{Kind: kind, Eps: eps, W: w, B: bias}, y, x)
+	b.fuse(steps, &op.Norm{Kind: kind, Eps: eps, W: w, B: bias}, y, x)
 	y = b.hook(name+".hook_out", y)
 	b.component(name, first, in, y)
 	return y

@@ -45,7 +45,7 @@ func (b *builder) mixed(layer int, name string, q, k, v graph.Value) (z, pattern
 	scores = b.hook(name+".hook_attn_scores", scores)
 	pattern = b.hook(name+".hook_pattern", b.g.Apply(name+".pattern", &op.Softmax{}, scores))
 	z = b.g.Apply(name+".z", &op.Mix{}, pattern, v)
-	b.g.Fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
+	b.fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
 	return z, pattern
 }
 
@@ -96,7 +96,7 @@ func (b *builder) fork(layer int, point string, resid graph.Value, heads int) gr
 	if b.m.Spec.Norm.Kind == arch.RMSNorm {
 		kind = op.RMSNorm
 	}
-	norm := &op.Norm{Kind: kind, Eps: float32(b.m.Spec.Norm.Eps), W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
+	norm := &op.Norm{Kind: kind, Eps: b.m.Spec.Norm.Eps, W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
 	return b.g.Apply(point+".normed", norm, x)
 }
 

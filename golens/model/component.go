@@ -16,7 +16,7 @@ type Arguments struct {
 	X         *tensor.Tensor // what goes in: ids, positions or activations
 	Mask      *tensor.Tensor // int64 [batch, pos]
 	Positions *tensor.Tensor // int64 [1 or batch, pos]; nil: 0, 1, 2, …
-	Cos, Sin  *tensor.Tensor // float32 [1 or batch, pos, rotary_dim], in place of those for Positions
+	Cos, Sin  *tensor.Tensor // [1 or batch, pos, rotary_dim], in place of those for Positions
 	Watch
 }
 
@@ -85,7 +85,7 @@ func (m *Model) giveBeside(b *built, q *graph.Question, x *tensor.Tensor, a *Arg
 		return m.givePositions(b, q, &Input{Mask: a.Mask, Positions: a.Positions}, nil, x.Dim(0), x.Dim(1))
 	}
 	// The embedding of positions reads the tokens' only for the number of rows: one for each row of positions here.
-	like, err := tensor.New(tensor.Float32, x.Dim(0), x.Dim(1), m.Spec.DModel)
+	like, err := tensor.New(m.dtype, x.Dim(0), x.Dim(1), m.Spec.DModel)
 	if err != nil {
 		return nil, err
 	}

@@ -36,8 +36,8 @@ const (
 // Input is one forward pass. Exactly one of Tokens, Embeds and Resid is given; tensors are borrowed.
 type Input struct {
 	Tokens *tensor.Tensor // int64 [batch, pos]
-	Embeds *tensor.Tensor // float32 [batch, pos, d_model], in place of token embeddings
-	Resid  *tensor.Tensor // float32 [batch, pos, d_model], the stream in front of layer Start
+	Embeds *tensor.Tensor // of the model's dtype, [batch, pos, d_model], in place of token embeddings
+	Resid  *tensor.Tensor // of the model's dtype, [batch, pos, d_model], the stream in front of layer Start
 	Mask   *tensor.Tensor // int64 [batch, pos], 1 for tokens, 0 for padding; nil: all are tokens
 	// Positions are int64 [1 or batch, pos]; nil: derived from Mask, else 0, 1, 2, …
 	Positions *tensor.Tensor
@@ -168,8 +168,8 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 }
 
 func (m *Model) checkStream(t *tensor.Tensor) error {
-	if t.DType() != tensor.Float32 || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
-		return fmt.Errorf("%w: the residual stream is %s %v, expected float32 [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), m.Spec.DModel)
+	if t.DType() != m.dtype || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
+		return fmt.Errorf("%w: the residual stream is %s %v, expected %s [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), m.dtype, m.Spec.DModel)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ import (
 // Options say how to load a model. The zero value loads it as it is.
 type Options struct {
 	Name      string         // cfg.model_name
-	DType     string         // "" or "float32"
+	DType     string         // what the model holds its weights and computes in; "" is float32
 	NCtx      int            // context length in place of the checkpoint's; 0: as it is
 	Overrides map[string]any // config.json keys; nil is null
 	Tensors   Tensors        // for FromTensors
@@ -33,7 +33,8 @@ type Options struct {
 // Tensors is where weights come from: an open checkpoint, or a model that is in memory already.
 type Tensors interface {
 	Shapes() map[string][]int
-	Load(name string) (*tensor.Tensor, error)
+	// Load gives a tensor in that dtype, without a copy where it is stored so.
+	Load(name string, dt tensor.DType) (*tensor.Tensor, error)
 }
 
 // stored makes Tensors of an open checkpoint.
@@ -48,6 +49,20 @@ func (s stored) Shapes() map[string][]int {
 		}
 	}
 	return shapes
+}
+
+// Load implements Tensors.
+func (s stored) Load(name string, dt tensor.DType) (*tensor.Tensor, error) {
+	if e, ok := s.Entry(name); ok && dt != tensor.Float32 {
+		if raw, ok := e.Kind.DType(); ok && raw == dt {
+			return s.LoadRaw(name)
+		}
+	}
+	t, err := s.Source.Load(name)
+	if err != nil {
+		return nil, err
+	}
+	return cast(t, dt)
 }
 
 // Open loads a model from a folder (config.json and safetensors) or a .gguf file.
@@ -72,14 +87,8 @@ func (o *Options) check() error {
 	if o.DType == "" {
 		o.DType = "float32"
 	}
-	dt, err := tensor.ParseDType(o.DType)
-	if err != nil {
-		return &config.Error{Kind: config.ValueError, Field: "dtype", Text: err.Error()}
-	}
-	if dt != tensor.Float32 {
-		return &config.Error{Kind: "NotImplementedError", Field: "dtype", Text: fmt.Sprintf("%s given; models compute in float32 only for now (load without dtype, or with dtype=float32)", o.DType)}
-	}
-	return nil
+	_, err := parseDType(o.DType)
+	return err
 }
 
 func openFolder(dir string, o Options) (*Model, error) {
@@ -161,7 +170,11 @@ type naming interface {
 // assemble loads every tensor that the spec wants and makes the model.
 func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model, error) {
 	spec.Config.ModelName = o.Name
-	spec.Config.DType = o.DType
+	dt, err := parseDType(o.DType)
+	if err != nil {
+		return nil, err
+	}
+	spec.Config.DType = dt.String()
 	var rename func(string) string
 	if names != nil {
 		rename = func(hf string) string {
@@ -173,7 +186,7 @@ func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model,
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{source: source, names: names, bound: bound, loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
+	l := &loader{source: source, dtype: dt, names: names, bound: bound, loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
 	for _, t := range spec.Weights.Tensors {
 		if err := l.load(t); err != nil {
 			l.release()
@@ -181,12 +194,13 @@ func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model,
 		}
 	}
 	var b backend.Backend = cpu.CPU{}
-	return newModel(spec, l.weights, b)
+	return newModel(spec, l.weights, dt, b)
 }
 
 // loader loads each checkpoint tensor once, however many names it serves.
 type loader struct {
 	source  Tensors
+	dtype   tensor.DType
 	names   naming
 	bound   map[string]string         // the spec's name to the checkpoint's
 	loaded  map[string]*tensor.Tensor // by the checkpoint's name; references belong to weights
@@ -219,19 +233,26 @@ func (l *loader) load(want arch.Tensor) error {
 
 // read loads a tensor with its rows in the order that the spec expects.
 func (l *loader) read(hf, name string) (*tensor.Tensor, error) {
-	t, err := l.source.Load(name)
-	if err != nil || l.names == nil {
-		return t, err
-	}
-	heads, err := l.names.PermutedHeads(hf)
-	if err != nil || heads == 0 {
-		if err != nil {
-			t.Release()
+	heads := 0
+	if l.names != nil {
+		var err error
+		if heads, err = l.names.PermutedHeads(hf); err != nil {
+			return nil, err
 		}
-		return t, err
+	}
+	if heads == 0 {
+		return l.source.Load(name, l.dtype)
+	}
+	t, err := l.source.Load(name, tensor.Float32)
+	if err != nil {
+		return nil, err
 	}
 	defer t.Release()
-	return checkpoint.UnpermuteQK(t, heads)
+	straight, err := checkpoint.UnpermuteQK(t, heads)
+	if err != nil {
+		return nil, err
+	}
+	return cast(straight, l.dtype)
 }
 
 // sameValues: tied tensors that a checkpoint stores twice are one parameter.

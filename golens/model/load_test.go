@@ -145,7 +145,7 @@ func TestOpenRefuses(t *testing.T) {
 		{write("model.onnx", "x"), model.Options{}, nil, "neither a folder with config.json"},
 		{write("model.gguf", "GGUF"), model.Options{}, nil, "model.gguf"},
 		{empty, model.Options{DType: "float33"}, nil, "float33"},
-		{empty, model.Options{DType: "bfloat16"}, nil, "float32 only"},
+		{empty, model.Options{DType: "int32"}, nil, "expected one of float32, float64, float16, bfloat16"},
 	} {
 		before := tensor.Count().Storages
 		m, err := model.Open(c.path, c.options)

@@ -5,11 +5,10 @@ import (
 	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// Memory implements Tensors by contiguous tensors of floats. float32 is shared, not copied.
+// Memory implements Tensors by contiguous tensors of floats. Those of the dtype asked for are shared, not copied.
 type Memory map[string]*tensor.Tensor
 
 // Shapes implements Tensors.
@@ -22,7 +21,7 @@ func (m Memory) Shapes() map[string][]int {
 }
 
 // Load implements Tensors.
-func (m Memory) Load(name string) (*tensor.Tensor, error) {
+func (m Memory) Load(name string, dt tensor.DType) (*tensor.Tensor, error) {
 	t, ok := m[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", arch.ErrMissingTensor, name)
@@ -30,20 +29,8 @@ func (m Memory) Load(name string) (*tensor.Tensor, error) {
 	if !t.Contiguous() {
 		return nil, fmt.Errorf("%w: %s has strides %v, expected a contiguous tensor", ErrInput, name, t.Strides())
 	}
-	switch t.DType() {
-	case tensor.Float32:
-		return t.Retain(), nil
-	case tensor.Float16, tensor.BFloat16, tensor.Float64:
-	default:
+	if !t.DType().Floating() {
 		return nil, fmt.Errorf("%w: %s is %s, expected a floating dtype", ErrInput, name, t.DType())
 	}
-	wide, err := tensor.New(tensor.Float32, t.Shape()...)
-	if err != nil {
-		return nil, err
-	}
-	if err := (cpu.CPU{}).Launch("widen", t, wide); err != nil {
-		wide.Release()
-		return nil, err
-	}
-	return wide, nil
+	return cast(t.Retain(), dt)
 }

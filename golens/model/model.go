@@ -29,16 +29,16 @@ type Model struct {
 	Hooks *hook.Registry
 
 	backend   backend.Backend
-	weights   map[string]*tensor.Tensor // checkpoint tensors by the name the Spec wants
-	params    []Param
-	byName    map[string]int // "blocks.0.attn.q.weight"
-	linear    map[string]*op.Param
+	dtype     tensor.DType // of the weights and of every activation
 	tokenizer *tokenizer.Tokenizer
+	bindings
 
 	mu     sync.RWMutex
 	built  *built
 	runs   int // in progress: they read the weights
 	closed bool
+	// retired are weights of a dtype that the model had before, which runs in progress may still read.
+	retired []bindings
 }
 
 // Param is a parameter as its component shows it: "blocks.0.attn.q.weight", in the checkpoint's layout.
@@ -81,7 +81,7 @@ func (m *Model) Param(index int) (*tensor.Tensor, error) {
 
 // fixedFields decide numbers that were settled when the model was built.
 var fixedFields = []string{
-	"act_fn", "attention_dir", "attn_only", "attn_scale", "attn_scores_soft_cap", "attn_types", "d_head", "d_mlp", "d_model", "eps",
+	"act_fn", "attention_dir", "attn_only", "attn_scale", "attn_scores_soft_cap", "attn_types", "d_head", "d_mlp", "d_model", "dtype", "eps",
 	"final_rms", "gated_mlp", "n_heads", "n_key_value_heads", "n_layers", "normalization_type", "output_logits_soft_cap",
 	"parallel_attn_mlp", "positional_embedding_type", "rmsnorm_uses_offset", "rotary_adjacent_pairs", "rotary_base", "rotary_dim",
 	"scale_attn_by_inverse_layer_idx", "use_attn_scale", "use_local_attn", "use_qk_norm", "uses_rms_norm", "window_size",
@@ -107,6 +107,9 @@ func (m *Model) Set(field string, value any) error {
 		was, _ := old.Get(field)
 		is, _ := changed.Get(field)
 		if !reflect.DeepEqual(was, is) {
+			if field == "dtype" {
+				return &config.Error{Kind: config.ValueError, Field: field, Text: fmt.Sprintf("a loaded model is converted by to(%s), not by writing its configuration", value)}
+			}
 			return &config.Error{Kind: "NotImplementedError", Field: field, Text: "it decides what a loaded model computes and cannot be changed afterwards; boot the model again with hf_config_overrides={...}"}
 		}
 	}
@@ -138,22 +141,15 @@ func (m *Model) Close() error {
 }
 
 func (m *Model) release() {
-	for _, p := range m.params {
-		p.Value.Release()
-	}
-	for _, p := range m.linear {
-		p.Value.Release()
-	}
-	for _, t := range m.weights {
-		t.Release()
-	}
-	m.params, m.linear, m.weights = nil, nil, nil
+	m.releaseRetired()
+	m.bindings.release()
+	m.bindings = bindings{}
 }
 
 // newModel registers the hook points and builds the graph for weights that are complete. It takes over their
 // references, also when it fails.
-func newModel(spec *arch.Spec, weights map[string]*tensor.Tensor, b backend.Backend) (*Model, error) {
-	m := &Model{Spec: spec, Hooks: hook.NewRegistry(), backend: b, weights: weights}
+func newModel(spec *arch.Spec, weights map[string]*tensor.Tensor, dt tensor.DType, b backend.Backend) (*Model, error) {
+	m := &Model{Spec: spec, Hooks: hook.NewRegistry(), backend: b, dtype: dt, bindings: bindings{weights: weights}}
 	err := m.register()
 	if err == nil {
 		err = m.bind()
@@ -200,8 +196,12 @@ func (m *Model) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.runs--
-	if m.closed && m.runs == 0 {
+	switch {
+	case m.runs > 0:
+	case m.closed:
 		m.release()
+	default:
+		m.releaseRetired()
 	}
 }
 
