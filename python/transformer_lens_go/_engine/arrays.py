@@ -112,7 +112,7 @@ def dtype(name: str) -> Any:
 
 def dtype_name(value: Any) -> str:
     """ "float32" and the like, of an array, a dtype or its name."""
-    found = getattr(value, "dtype", value)
+    found = value if isinstance(value, type) else getattr(value, "dtype", value)
     if found is np.bool_:
         return "bool"
     return str(np.dtype(found) if isinstance(found, type) else found).removeprefix("torch.")

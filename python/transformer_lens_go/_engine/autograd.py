@@ -61,6 +61,8 @@ class LossSegment(torch.autograd.Function):
         weight = grad * pairs if ctx.per_token else grad * pairs / pairs.sum()
         result = torch.zeros_like(logits)
         result[:, :-1] = torch.softmax(logits[:, :-1], dim=-1)
-        result[:, :-1].scatter_add_(2, tokens[:, 1:, None], -torch.ones_like(pairs)[..., None])
+        result[:, :-1].scatter_add_(
+            2, tokens[:, 1:, None], -torch.ones_like(pairs, dtype=result.dtype)[..., None]
+        )
         result[:, :-1] *= weight[..., None]
         return None, None, result, None, None

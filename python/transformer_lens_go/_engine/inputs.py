@@ -24,7 +24,20 @@ _BY_NAME = {  # DLPack's type code | bits << 8
     "uint8": 0x0801,
     "bool": 0x0806,
 }
-CODES: dict[Any, int] = {np.dtype(n): c for n, c in _BY_NAME.items() if n != "bfloat16"}
+
+
+class _Codes(dict):
+    """NumPy's bfloat16 comes from another package, which is not imported before somebody uses it."""
+
+    def __missing__(self, dtype: Any) -> int:
+        code = _BY_NAME.get(str(dtype))
+        if code is None:
+            raise TypeError(f"the engine has no dtype {dtype}; it has {', '.join(_BY_NAME)}")
+        self[dtype] = code
+        return code
+
+
+CODES = _Codes({np.dtype(n): c for n, c in _BY_NAME.items() if n != "bfloat16"})
 """The engine's code of each dtype it has, torch's and NumPy's."""
 if arrays.torch is not None:
     CODES.update((getattr(arrays.torch, name), code) for name, code in _BY_NAME.items())
@@ -32,9 +45,7 @@ if arrays.torch is not None:
 
 def borrow(array: Any) -> int:
     """A handle over an array's memory; whoever asks keeps the array alive and closes the handle."""
-    code = CODES.get(array.dtype)
-    if code is None:
-        raise TypeError(f"the engine has no dtype {array.dtype}; it has {', '.join(_BY_NAME)}")
+    code = CODES[array.dtype]
     if arrays.torch is not None and isinstance(array, arrays.torch.Tensor):
         return native.borrow(array.data_ptr(), code, array.shape, array.stride())
     address = array.__array_interface__["data"][0]
@@ -125,8 +136,10 @@ def token_ids(value: Any) -> Any:
     return in_rows(array, "int64")
 
 
-def float_input(value: Any, width: int | None, what: str, rank: int | None = None) -> Any:
-    """A float32 array of any floating array, its last axis `width` long; gradients pass through."""
+def float_input(
+    value: Any, width: int | None, what: str, dtype: str, rank: int | None = None
+) -> Any:
+    """Any floating array in that dtype, its last axis `width` long; gradients pass through."""
     array = _on_cpu(value, what)
     if not arrays.is_floating(array):
         raise TypeError(f"{what} must be a floating array, got {arrays.dtype_name(array)}")
@@ -134,7 +147,7 @@ def float_input(value: Any, width: int | None, what: str, rank: int | None = Non
     if not wide or (rank is not None and array.ndim != rank):
         expected = ", ".join(["..." if rank is None else "batch, pos", str(width or "width")])
         raise RuntimeError(f"{what} must have the shape [{expected}], got {tuple(array.shape)}")
-    return in_rows(array, "float32")
+    return in_rows(array, dtype)
 
 
 def attention_mask(value: Any, batch: int, pos: int) -> Any:

@@ -20,7 +20,7 @@ def next_token_loss(logits: Any, tokens: Any, mask: Any, per_token: bool) -> Any
     with Borrowed() as lent:
         handle = errors.call(
             go.Loss,
-            lent.add(in_rows(_constant(logits), "float32")),
+            lent.add(in_rows(_constant(logits), arrays.dtype_name(logits))),
             lent.add(tokens),
             0 if mask is None else lent.add(mask),
             per_token,
@@ -31,7 +31,8 @@ def next_token_loss(logits: Any, tokens: Any, mask: Any, per_token: bool) -> Any
     from .autograd import LossSegment
 
     pairs = arrays.torch.ones_like(tokens[:, 1:]) if mask is None else mask[:, :-1] * mask[:, 1:]
-    return LossSegment.apply(loss, per_token, logits, tokens, pairs.to(logits.dtype))
+    exact = arrays.torch.promote_types(logits.dtype, arrays.torch.float32)
+    return LossSegment.apply(loss, per_token, logits, tokens, pairs.to(exact))
 
 
 def labelled_loss(logits: Any, labels: Any, mask: Any, per_token: bool) -> Any:

@@ -32,6 +32,7 @@ class EngineModel:
     def _describe(self) -> None:
         told = json.loads(errors.call(go.ModelDescribe, self.handle))
         self.cfg: dict[str, Any] = told["cfg"]
+        self.dtype: str = self.cfg["dtype"]
         self.family: str = told["family"]
         self.components: list[dict[str, Any]] = told["components"]
         self.points: list[dict[str, Any]] = told["points"]
@@ -41,7 +42,7 @@ class EngineModel:
             for component in self.components
             for parameter in component.get("params") or ()
         }
-        self.params = ParameterStore(self.handle, shapes)
+        self.params = ParameterStore(self.handle, shapes, self.dtype)
 
     @classmethod
     def open(
@@ -93,6 +94,13 @@ class EngineModel:
     def set_config(self, key: str, value: Any) -> None:
         """Write one field; flags of hook points change what runs compute."""
         errors.call(go.ModelSetConfig, self.handle, key, json.dumps(value))
+
+    def convert(self, dtype: str) -> None:
+        """Round the weights, as they are now, to another floating dtype, and compute in it from the next run on."""
+        self.params.settle()
+        errors.call(go.ModelConvert, self.handle, dtype)
+        self.dtype = self.cfg["dtype"] = dtype
+        self.params.renew(dtype)
 
     def tokenizer_handle(self) -> int:
         """The engine's handle of the tokenizer beside the weights; 0 when there is none."""

@@ -19,8 +19,9 @@ class ParameterStore:
     What is asked of the whole model (`requires_grad_`, `zero_grad`) is noted here, so that it hands out nothing.
     """
 
-    def __init__(self, model: int, shapes: dict[int, tuple[int, ...]]) -> None:
+    def __init__(self, model: int, shapes: dict[int, tuple[int, ...]], dtype: str) -> None:
         self._model = model
+        self._dtype = dtype
         self.shapes = shapes
         self._made: dict[int, Any] = {}
         self._views: dict[int, Any] = {}
@@ -45,8 +46,31 @@ class ParameterStore:
     def zeros(self, owner: str, shape: tuple[int, ...]) -> Any:
         """What stands for a bias that the checkpoint does not have; the same array every time."""
         if owner not in self._zeros:
-            self._zeros[owner] = arrays.zeros(shape)
+            self._zeros[owner] = arrays.zeros(shape, self._dtype)
         return self._zeros[owner]
+
+    def renew(self, dtype: str) -> None:
+        """After a change of dtype: parameters that were given out are views of the engine's new memory.
+
+        NumPy arrays cannot be: the old ones are no longer the model's, and refuse to be written to.
+        """
+        self._dtype = dtype
+        given, self._made, self._views, self._tied = self._made, {}, {}, {}
+        zeros, self._zeros = self._zeros, {}
+        if arrays.torch is None:
+            for old in (*given.values(), *zeros.values()):
+                old.flags.writeable = False
+            return
+        for index, made in given.items():
+            view = arrays.take(errors.call(go.ParamOpen, self._model, index))
+            self._views[index], self._made[index] = view, made
+            self._tied[_place(view)] = made
+            made.data = view
+            if made.grad is not None:
+                made.grad.data = made.grad.data.to(view.dtype)
+        for owner, old in zeros.items():
+            old.data = old.data.to(arrays.dtype(dtype))
+            self._zeros[owner] = old
 
     def set_requires_grad(self, indices: Iterable[int], value: bool) -> None:
         """Switch gradients of these parameters, made or not, on or off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.module import EnginePart, Module
 from ..config import TransformerBridgeConfig
@@ -129,3 +130,8 @@ class TransformerBridge(
         cfg = self.cfg
         title = f"TransformerBridge({cfg.architecture}, {millions:.1f}M parameters, {cfg.n_layers} layers)"
         return describe(title, self._parts)
+
+    def _convert(self, dtype: str) -> None:
+        if dtype != self._engine.dtype:
+            self._engine.convert(dtype)
+            self.cfg.dtype = arrays.dtype(dtype)

@@ -48,7 +48,7 @@ class DirectionsMixin:
         """
         if mlp_input and layer >= self.cfg.n_layers:
             raise AssertionError("Cannot include attn_bias from beyond the final layer")
-        total = arrays.zeros([self.cfg.d_model])
+        total = arrays.zeros([self.cfg.d_model], arrays.dtype_name(self.cfg.dtype))
         for index in range(layer):
             total = _plus(total, getattr(self.blocks[index].attn, "b_O", None))
             if include_mlp_biases:

@@ -121,7 +121,9 @@ class ForwardMixin(TextMixin):
         if start_at_layer is not None:
             self._start(question, input, start_at_layer)
         elif arrays.is_array(input) and arrays.is_floating(input):
-            question.embeds = float_input(input, self.cfg.d_model, "embeddings", 3)
+            question.embeds = float_input(
+                input, self.cfg.d_model, "embeddings", self._engine.dtype, 3
+            )
         else:
             side = padding_side or getattr(self.tokenizer, "padding_side", "right")
             question.tokens = self._ids(input, prepend_bos, padding_side)
@@ -187,7 +189,9 @@ class ForwardMixin(TextMixin):
         if not 0 <= start < layers:
             raise ValueError(f"start_at_layer={start} out of range [0, {layers}).")
         stream = input if input.ndim == 3 else input[None]
-        question.resid = float_input(stream, self.cfg.d_model, "the residual stream", 3)
+        question.resid = float_input(
+            stream, self.cfg.d_model, "the residual stream", self._engine.dtype, 3
+        )
         question.start = start
 
     def _stop(self, question: Question, layer: int | None, start: int | None) -> bool:

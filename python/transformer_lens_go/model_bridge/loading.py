@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from ..config.transformer_lens_config import FLOAT32
 from ..tokenizer import Tokenizer
 from .hub import find_local, find_model
 from .hub_aliases import official_name
+from .placement import FLOATING
 
 if TYPE_CHECKING:
     from .bridge import TransformerBridge
@@ -57,10 +59,11 @@ def boot_transformers(
             the name.
         hf_config_overrides: entries of config.json to replace.
         device: "cpu", the only one now.
-        dtype: float32, the only one now; narrower weights are widened.
+        dtype: float32, float64, float16 or bfloat16: weights are rounded to it, and every activation is.
+            With `hf_model`, the dtype of its weights counts.
         tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights.
-        hf_model: a model of transformers' to take configuration and weights from; its float32
-            tensors are shared, not copied.
+        hf_model: a model of transformers' to take configuration and weights from; its tensors are
+            shared, not copied.
         n_ctx: the longest sequence, in place of the one in config.json.
         revision: branch, tag or commit of a hub repository.
 
@@ -86,7 +89,6 @@ def boot_transformers(
     _reject_unsupported(
         {
             "device": None if device is None or str(device).split(":")[0] == "cpu" else device,
-            "dtype": None if dtype is None or _is_float32(dtype) else dtype,
             "load_weights": None if load_weights or hf_model is not None else load_weights,
             "model_class": model_class,
             "code_revision": code_revision,
@@ -95,6 +97,7 @@ def boot_transformers(
             **placement,
         }
     )
+    dtype = _dtype_name(dtype)
     overrides, name = _plain(hf_config_overrides or {}), os.fspath(model_name)
     if not os.path.exists(name):
         name = official_name(name)
@@ -103,7 +106,7 @@ def boot_transformers(
         if tokenizer is None:
             tokenizer = _tokenizer_named(name, revision)
     else:
-        engine = _open(find_model(name, revision), overrides, n_ctx, name)
+        engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype)
         if tokenizer is None:
             tokenizer = _tokenizer_of(engine, name)
     bridge = TransformerBridge(engine)
@@ -112,10 +115,12 @@ def boot_transformers(
     return bridge
 
 
-def _is_float32(dtype: Any) -> bool:
-    if isinstance(dtype, type):  # NumPy's scalar types
-        dtype = arrays.np.dtype(dtype)
-    return arrays.dtype_name(dtype) == "float32"
+def _dtype_name(dtype: Any) -> str:
+    """The floating dtype that was asked for; a ValueError for anything else."""
+    name = "float32" if dtype is None else arrays.dtype_name(dtype)
+    if name not in FLOATING:
+        raise ValueError(f"dtype must be one of {', '.join(FLOATING)}, got {dtype!r}")
+    return name
 
 
 def _given(arguments: dict[str, Any]) -> list[str]:
@@ -126,16 +131,20 @@ def _reject_unsupported(arguments: dict[str, Any]) -> None:
     """Raise for the first argument that asks for something that is not done."""
     for name in _given(arguments):
         raise NotImplementedError(
-            f"boot_transformers: {name}={arguments[name]!r} is not supported yet; models run in "
-            "float32 on the CPU, with the weights of their checkpoint"
+            f"boot_transformers: {name}={arguments[name]!r} is not supported yet; models run on the "
+            "CPU, with the weights of their checkpoint"
         )
 
 
-def _open(source: Path, overrides: dict[str, Any], n_ctx: int | None, name: str) -> EngineModel:
+def _open(
+    source: Path, overrides: dict[str, Any], n_ctx: int | None, name: str, dtype: str
+) -> EngineModel:
     """The engine model of a folder or a GGUF file."""
     _warn_of_long_context(source, n_ctx)
     try:
-        return EngineModel.open(str(source), config_overrides=overrides, n_ctx=n_ctx, name=name)
+        return EngineModel.open(
+            str(source), dtype=dtype, config_overrides=overrides, n_ctx=n_ctx, name=name
+        )
     except ValueError as error:
         if n_ctx is not None:
             error.add_note(
@@ -182,7 +191,17 @@ def _share(hf_model: Any, overrides: dict[str, Any], n_ctx: int | None, name: st
     if elsewhere:
         raise ValueError(f"hf_model must be on the CPU, it is on {', '.join(sorted(elsewhere))}")
     config = {**_plain(config), **overrides}
-    return EngineModel.from_state(config, tensors, n_ctx=n_ctx, name=name)
+    return EngineModel.from_state(config, tensors, dtype=_widest(tensors), n_ctx=n_ctx, name=name)
+
+
+def _widest(tensors: dict[str, Any]) -> str:
+    """The dtype that holds every floating tensor exactly: that of all, in most models."""
+    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    return (
+        arrays.dtype_name(functools.reduce(arrays.torch.promote_types, dtypes))
+        if dtypes
+        else "float32"
+    )
 
 
 def _plain(value: Any) -> Any:

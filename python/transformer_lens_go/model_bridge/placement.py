@@ -7,7 +7,12 @@ from typing import Any
 
 from .._engine import arrays
 
-__all__ = ["PlacementMixin"]
+__all__ = ["FLOATING", "PlacementMixin"]
+
+FLOATING = ("float32", "float64", "float16", "bfloat16")
+"""The dtypes that a model can have."""
+
+DEVICES = ("cuda", "mps", "xpu", "meta", "hpu", "xla")
 
 
 class PlacementMixin:
@@ -40,35 +45,52 @@ class PlacementMixin:
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
-        """Models are on the CPU and keep the dtype they were booted with; asking for that is fine."""
+        """Give the model another floating dtype, as torch's `Module.to` does; the device is the CPU.
+
+        Weights are rounded to the dtype, and every activation is from the next run on. Raises TypeError for
+        dtypes that are not floating, NotImplementedError for devices other than the CPU.
+        """
         kwargs.pop("print_details", None)
         kwargs.pop("non_blocking", None)
-        for value in (*args, *kwargs.values()):
-            self._require_placement(value)
+        wanted = [self._placement(value) for value in (*args, *kwargs.values())]
+        for dtype in wanted:
+            if dtype is not None:
+                self._convert(dtype)
         return self
 
-    def _require_placement(self, value: Any) -> None:
-        """Raise NotImplementedError for a device or dtype other than the model's."""
+    def _placement(self, value: Any) -> str | None:
+        """The floating dtype that an argument of `to` asks for, if any; devices other than the CPU raise."""
         if value is None or isinstance(value, bool):
-            return
+            return None
         if arrays.is_array(value):
-            self._require_placement(value.dtype)
-            value = getattr(value, "device", "cpu")
+            self._placement(getattr(value, "device", "cpu"))
+            value = value.dtype
         name = str(value)
-        if name.partition(":")[0] == "cpu" or arrays.dtype_name(value) == "float32":
-            return
+        if name.partition(":")[0] == "cpu":
+            return None
+        dtype = arrays.dtype_name(value)
+        if dtype in FLOATING:
+            return dtype
+        if not isinstance(value, str) and name.partition(":")[0] not in DEVICES:
+            raise TypeError(f"a model can have the dtypes {', '.join(FLOATING)}, not {name}")
         raise NotImplementedError(
-            f"moving a model to {name} is not supported yet: models run on the CPU in float32. Move what "
+            f"moving a model to {name} is not supported yet: models run on the CPU. Move what "
             "comes out of it instead: tensors and caches have .to()"
         )
+
+    def _convert(self, dtype: str) -> None:
+        """Change the dtype; parts have that of their model."""
+        if dtype != self._engine.dtype:
+            raise NotImplementedError(
+                f"a part of a model cannot be {dtype} while the model is {self._engine.dtype}: convert the whole model"
+            )
 
     def cpu(self) -> Any:
         """The model is there already."""
         return self
 
     def float(self) -> Any:
-        """The model computes in float32 already."""
-        return self
+        return self.to("float32")
 
     def cuda(self, device: Any = None) -> Any:
         return self.to(
@@ -79,13 +101,13 @@ class PlacementMixin:
         return self.to("mps")
 
     def half(self) -> Any:
-        return self.to("torch.float16")
+        return self.to("float16")
 
     def bfloat16(self) -> Any:
-        return self.to("torch.bfloat16")
+        return self.to("bfloat16")
 
     def double(self) -> Any:
-        return self.to("torch.float64")
+        return self.to("float64")
 
     def share_memory(self) -> Any:
         raise NotImplementedError(
@@ -94,6 +116,4 @@ class PlacementMixin:
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """What torch moves and converts with, also when a model is a part of another module."""
-        probe = arrays.zeros((0,))
-        self._require_placement(fn(probe))
-        return self
+        return self.to(fn(arrays.zeros((0,), self._engine.dtype)))

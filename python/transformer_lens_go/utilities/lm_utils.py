@@ -30,7 +30,8 @@ def lm_cross_entropy_loss(
     if not _suits_engine(logits):
         return _torch_loss(logits, tokens, mask, per_token)
     mask = None if mask is None else _contiguous(mask, "int64")
-    logits = logits if is_torch_tensor(logits) else np.asarray(logits, dtype=np.float32)
+    if not is_torch_tensor(logits) and not arrays.is_floating(np.asarray(logits)):
+        logits = np.asarray(logits, dtype=np.float32)
     return loss.next_token_loss(logits, _contiguous(tokens, "int64"), mask, per_token)
 
 
@@ -45,7 +46,7 @@ def lm_accuracy(logits: Any, tokens: Any, per_token: bool = False) -> Any:
 def _suits_engine(logits: Any) -> bool:
     """Whether the engine computes with logits like these; torch takes the others."""
     return not is_torch_tensor(logits) or (
-        logits.dtype == arrays.torch.float32 and logits.device.type == "cpu" and logits.ndim == 3
+        logits.is_floating_point() and logits.device.type == "cpu" and logits.ndim == 3
     )
 
 

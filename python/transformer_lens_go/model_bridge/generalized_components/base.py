@@ -181,9 +181,13 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
             name = f"the output of {self.name}"
             return [answer.output(name), *answer.extra(name)]
 
+    def _dtype(self) -> str:
+        """The dtype of the model that this is a part of; without one, running says what is wrong."""
+        return "float32" if self._engine is None else self._engine.dtype
+
     def _positionwise(self, argument: str, value: Any, width: int | None) -> Any:
         """Run on floats [..., width], where each position is by itself."""
-        array = float_input(value, width, f"the input of {self.name}")
+        array = float_input(value, width, f"the input of {self.name}", self._dtype())
         lead = tuple(array.shape[:-1])
         (out,) = self._ask({argument: array.reshape((*_two_axes(lead), array.shape[-1]))})
         shape = (*lead, _product(out.shape[2:]))
@@ -206,7 +210,11 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
             key: value for key, value in kwargs.items() if value is not None and value is not False
         }
         hidden = float_input(
-            given.pop("hidden_states"), self.config.d_model, f"hidden_states of {self.name}", 3
+            given.pop("hidden_states"),
+            self.config.d_model,
+            f"hidden_states of {self.name}",
+            self._dtype(),
+            3,
         )
         arguments = {"hidden_states": hidden}
         if "attention_mask" in given:
@@ -217,8 +225,12 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         if "position_embeddings" in given:
             cos, sin = given.pop("position_embeddings")
             width = cos.shape[-1]
-            arguments["cos"] = float_input(cos, width, "the cosines of position_embeddings", 3)
-            arguments["sin"] = float_input(sin, width, "the sines of position_embeddings", 3)
+            arguments["cos"] = float_input(
+                cos, width, "the cosines of position_embeddings", self._dtype(), 3
+            )
+            arguments["sin"] = float_input(
+                sin, width, "the sines of position_embeddings", self._dtype(), 3
+            )
         if given:
             raise NotImplementedError(
                 f"{self.name}: the engine does not take {', '.join(sorted(given))}"

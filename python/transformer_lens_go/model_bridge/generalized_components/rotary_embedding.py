@@ -17,7 +17,7 @@ class RotaryEmbeddingBridge(GeneralizedComponent):
         """(cos, sin), each [batch, pos, rotary width], for positions [batch, pos]; `x` only goes to `hook_in`."""
         width = self.config.d_model
         arguments = {
-            "x": float_input(x, width, f"x of {self.name}", 3),
+            "x": float_input(x, width, f"x of {self.name}", self._dtype(), 3),
             "position_ids": token_ids(position_ids),
         }
         cos, sin = self._ask(arguments)
