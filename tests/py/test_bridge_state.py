@@ -143,9 +143,6 @@ def test_placement(model: Any) -> None:
     for move in (
         lambda: model.to("cuda"),
         lambda: model.cuda(1),
-        lambda: model.half(),
-        lambda: model.bfloat16(),
-        lambda: model.double(),
         lambda: model.mps(),
         lambda: model.blocks[0].to("cuda:0"),
     ):

@@ -228,7 +228,8 @@ def test_without_huggingface_hub(online: Any, monkeypatch: pytest.MonkeyPatch) -
     ("options", "error"),
     [
         ({"device": "cuda"}, NotImplementedError),
-        ({"dtype": "bfloat16"}, NotImplementedError),
+        ({"dtype": "int32"}, ValueError),
+        ({"dtype": "float8"}, ValueError),
         ({"load_weights": False}, NotImplementedError),
         ({"model_class": object}, NotImplementedError),
         ({"code_revision": "main"}, NotImplementedError),

@@ -145,7 +145,10 @@ class Arrays:
         return arrays.from_numpy(drawn.astype(np.float32))
 
     def numpy(self, value: Any) -> np.ndarray:
-        return value.detach().numpy() if self.torch is not None else value
+        if self.torch is None:
+            return value
+        value = value.detach()  # NumPy has no bfloat16, and float32 holds it exactly
+        return (value.float() if value.dtype == self.torch.bfloat16 else value).numpy()
 
     def copy(self, value: Any) -> Any:
         return value.detach().clone() if self.torch is not None else value.copy()
