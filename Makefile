@@ -112,8 +112,8 @@ test-wheel: wheel ## the wheels: contents, and use in clean environments
 parity: dev $(LIVE)/.ready $(SMOLLM2) ## live comparison with transformers and transformer_lens, fresh seeds
 	$(LIVE)/bin/python -m pytest tests/py/parity $(PYTEST_FLAGS)
 
-parity-all: dev $(LIVE)/.ready $(SMOLLM2) ## the same, every checkpoint and every hook
-	$(LIVE)/bin/python -m pytest tests/py/parity --all $(PYTEST_FLAGS)
+parity-all: dev $(LIVE)/.ready $(SMOLLM2) ## the same, every checkpoint and every hook; writes docs/parity.md
+	$(LIVE)/bin/python -m pytest tests/py/parity --all --table docs/parity.md $(PYTEST_FLAGS)
 
 # ---- looking at it ----
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from . import libs, tiny
+from .table import Table
 
 SEED = int(os.environ.get("PARITY_SEED") or secrets.randbelow(1_000_000))
 
@@ -23,9 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all", action="store_true", help="every checkpoint and every hook, not a sample"
     )
+    parser.addoption("--table", metavar="FILE", help="write what was compared as Markdown")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--table", default=None):
+        config.pluginmanager.register(Table(Path(config.getoption("--table")), SEED))
     config.addinivalue_line(
         "markers", "parity: live comparison with transformer_lens (needs it installed)"
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from . import f64, libs, tiny
+from .table import FIGURE
 
 SEEDS = 4
 KINDS = ["gpt2", "llama_gqa", "mistral", "qwen2"]
@@ -46,6 +47,7 @@ def test_narrow_logits_are_as_close_to_float64(
     reference: libs.Lib,
     subject: libs.Lib,
     checkpoint: Checkpoint,
+    record_property: Callable[[str, object], None],
 ) -> None:
     ours, theirs = [], []
     for offset in range(SEEDS):
@@ -56,8 +58,9 @@ def test_narrow_logits_are_as_close_to_float64(
             logits = library.boot(folder, dtype=dtype)(tokens)
             assert logits.dtype == dtype
             errors.append((logits.double() - exact).abs().max().item())
-    print(f"{kind} {dtype}: ours {max(ours):.3g}, torch {max(theirs):.3g}")
-    assert max(ours) <= 2 * max(theirs)
+    figures = [f"{error:.3g}" for error in (max(ours), max(theirs), 2 * max(theirs))]
+    record_property(FIGURE, (f"{kind}, {str(dtype).removeprefix('torch.')}", *figures))
+    assert max(ours) <= 2 * max(theirs), figures
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from . import f64, libs, tiny
+from .table import FIGURE
 
 SEEDS = 12  # the largest of so many is a steady figure; of five it is a matter of luck
 SAMPLE = [
@@ -38,6 +39,7 @@ def test_close_to_float64(
     reference: libs.Lib,
     subject: libs.Lib,
     checkpoint: Callable[..., Path],
+    record_property: Callable[[str, object], None],
 ) -> None:
     if not everything and kind not in SAMPLE:
         pytest.skip("sampled out; --all runs it")
@@ -50,7 +52,9 @@ def test_close_to_float64(
         error, exact = _errors(reference.boot(folder), exact_model, tokens)
         theirs.append(error)
         allowed.append(f64.bound(error, exact))
-    print(f"{kind}: ours {max(ours):.3g}, torch {max(theirs):.3g}, allowed {max(allowed):.3g}")
+    figures = [f"{max(errors):.3g}" for errors in (ours, theirs, allowed)]
+    print(f"{kind}: ours, torch, allowed: {figures}")
+    record_property(FIGURE, (kind, *figures))
     assert max(ours) <= max(allowed)
 
 
