@@ -163,3 +163,79 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a hook's error came out as %v", err)
 	}
 }
+
+func TestChange(t *testing.T) {
+	r := NewRegistry()
+	p, _ := r.AddPoint("a", "")
+	var order []string
+	ids := map[string]int64{}
+	for _, name := range []string{"one", "two", "three"} {
+		id, err := r.Add(p.Index, Handle{Fn: note(&order, name), Level: -1}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = id
+	}
+	if err := r.Change(p.Index, ids["two"], true, 4); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := r.Clear(p.Index, Both, 4, false); err != nil || len(removed) != 0 {
+		t.Errorf("a permanent hook went: %v, %v", removed, err)
+	}
+	if removed, err := r.Clear(p.Index, Both, -1, false); err != nil || len(removed) != 2 {
+		t.Errorf("level -1 is a level like others, but %v went (%v)", removed, err)
+	}
+	e := newEdge(t)
+	defer e.t.Release()
+	if err := r.Fire(p, Forward, e, nil); err != nil || !reflect.DeepEqual(order, []string{"two"}) {
+		t.Errorf("called %v, %v", order, err)
+	}
+	if err := r.Change(p.Index, ids["one"], false, 0); !errors.Is(err, ErrNoHook) {
+		t.Errorf("a hook that is gone was changed: %v", err)
+	}
+	if err := r.Change(7, ids["two"], false, 0); !errors.Is(err, ErrNoPoint) {
+		t.Errorf("point 7: %v", err)
+	}
+}
+
+func TestPointsWithoutNamesComeAndGo(t *testing.T) {
+	r := NewRegistry()
+	named, _ := r.AddPoint("a", "")
+	one, err := r.AddPoint("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := r.AddPoint("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, found := r.Lookup(""); found {
+		t.Error("a point without a name was found by it")
+	}
+	if _, err := r.Add(one.Index, Handle{Level: NoLevel}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemovePoint(one.Index); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemovePoint(one.Index); !errors.Is(err, ErrNoPoint) {
+		t.Errorf("removed twice: %v", err)
+	}
+	if err := r.RemovePoint(named.Index); err == nil {
+		t.Error("a point with a name was removed")
+	}
+	if _, err := r.Add(one.Index, Handle{Level: NoLevel}, false); !errors.Is(err, ErrNoPoint) {
+		t.Errorf("a hook at a point that is gone: %v", err)
+	}
+	if _, err := r.Clear(-1, Both, NoLevel, true); err != nil {
+		t.Error(err)
+	}
+	r.ClearContexts()
+	again, err := r.AddPoint("", "")
+	if err != nil || again.Index != one.Index || again.Index == two.Index {
+		t.Errorf("the index that was free is %d, given %+v, %v", one.Index, again, err)
+	}
+	if left, err := r.List(again.Index, Both); err != nil || len(left) != 0 {
+		t.Errorf("the new point has hooks of the old: %v, %v", left, err)
+	}
+}

@@ -5,6 +5,7 @@ package hook
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,8 +21,8 @@ const (
 	Both
 )
 
-// NoLevel is the level of a hook that was not added inside a context.
-const NoLevel = -1
+// NoLevel is the level of a hook that was not added inside a context; every other number is a level of its own.
+const NoLevel = math.MinInt
 
 // ErrNoPoint is wrapped when a hook point does not exist.
 var ErrNoPoint = errors.New("hook: no such hook point")
@@ -53,6 +54,7 @@ type Registry struct {
 	points     []*Point
 	names      map[string]int // canonical and alias
 	aliases    [][2]string
+	dropped    []int // indices that RemovePoint left free
 	lastID     int64
 	generation atomic.Uint64
 }
@@ -60,7 +62,8 @@ type Registry struct {
 // NewRegistry makes an empty registry.
 func NewRegistry() *Registry { return &Registry{names: map[string]int{}} }
 
-// AddPoint adds a hook point; gate is the config flag that enables it, or "".
+// AddPoint adds a hook point; gate is the config flag that enables it, or "". A point without a name is known by
+// its index alone.
 func (r *Registry) AddPoint(name, gate string) (*Point, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,9 +71,33 @@ func (r *Registry) AddPoint(name, gate string) (*Point, error) {
 		return nil, fmt.Errorf("hook: the name %q is taken", name)
 	}
 	p := &Point{Index: len(r.points), Name: name, Gate: gate, ctx: map[string]any{}}
-	r.points = append(r.points, p)
-	r.names[name] = p.Index
+	if n := len(r.dropped); n > 0 {
+		p.Index, r.dropped = r.dropped[n-1], r.dropped[:n-1]
+		r.points[p.Index] = p
+	} else {
+		r.points = append(r.points, p)
+	}
+	if name != "" {
+		r.names[name] = p.Index
+	}
 	return p, nil
+}
+
+// RemovePoint ends a point that has no name, with its hooks; a later point may get its index.
+func (r *Registry) RemovePoint(index int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.point(index)
+	if err != nil {
+		return err
+	}
+	if p.Name != "" {
+		return fmt.Errorf("hook: the point %q has a name, and stays for as long as its registry", p.Name)
+	}
+	r.points[index] = nil
+	r.dropped = append(r.dropped, index)
+	r.generation.Add(1)
+	return nil
 }
 
 // AddAlias gives a point another name.
@@ -89,7 +116,7 @@ func (r *Registry) AddAlias(alias, canonical string) error {
 	return nil
 }
 
-// Points lists all points in the order they were added; the slice must not be changed.
+// Points lists all points in the order they were added (nil where one was removed); the slice must not be changed.
 func (r *Registry) Points() []*Point { return r.points }
 
 // Aliases lists [alias, canonical] pairs in the order they were added.
@@ -108,7 +135,13 @@ func (r *Registry) Lookup(name string) (*Point, bool) {
 
 // Point is the point with that index.
 func (r *Registry) Point(index int) (*Point, error) {
-	if index < 0 || index >= len(r.points) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.point(index)
+}
+
+func (r *Registry) point(index int) (*Point, error) {
+	if index < 0 || index >= len(r.points) || r.points[index] == nil {
 		return nil, fmt.Errorf("%w: index %d of %d", ErrNoPoint, index, len(r.points))
 	}
 	return r.points[index], nil
@@ -122,15 +155,15 @@ func (r *Registry) Touch() { r.generation.Add(1) }
 
 // Add registers h at a point, at the end of its queue or, with prepend, at its start, and returns the new ID.
 func (r *Registry) Add(point int, h Handle, prepend bool) (int64, error) {
-	p, err := r.Point(point)
-	if err != nil {
-		return 0, err
-	}
 	if h.Dir != Forward && h.Dir != Backward {
 		return 0, fmt.Errorf("hook: direction %d given, expected Forward or Backward", h.Dir)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p, err := r.point(point)
+	if err != nil {
+		return 0, err
+	}
 	r.lastID++
 	h.ID = r.lastID
 	queue := slices.Clone(p.queue[h.Dir]) // a running Fire walks the old slice
@@ -142,6 +175,28 @@ func (r *Registry) Add(point int, h Handle, prepend bool) (int64, error) {
 	p.queue[h.Dir] = queue
 	r.generation.Add(1)
 	return h.ID, nil
+}
+
+// Change gives a hook another permanence and level; its place in the queue stays.
+func (r *Registry) Change(point int, id int64, permanent bool, level int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.point(point)
+	if err != nil {
+		return err
+	}
+	for dir, queue := range p.queue {
+		at := slices.IndexFunc(queue, func(h *Handle) bool { return h.ID == id })
+		if at < 0 {
+			continue
+		}
+		changed := *queue[at]
+		changed.Permanent, changed.Level = permanent, level
+		p.queue[dir] = slices.Clone(queue) // a running Fire walks the old slice
+		p.queue[dir][at] = &changed
+		return nil
+	}
+	return fmt.Errorf("%w: %d", ErrNoHook, id)
 }
 
 // Remove takes one hook away.
@@ -169,7 +224,10 @@ func (r *Registry) Clear(point int, dir Direction, level int, includingPermanent
 		return r.remove(point, match)
 	}
 	var all []Removed
-	for i := range r.points {
+	for i, p := range r.points {
+		if p == nil {
+			continue
+		}
 		removed, err := r.remove(i, match)
 		if err != nil {
 			return all, err
@@ -180,12 +238,12 @@ func (r *Registry) Clear(point int, dir Direction, level int, includingPermanent
 }
 
 func (r *Registry) remove(point int, match func(*Handle) bool) ([]Removed, error) {
-	p, err := r.Point(point)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.point(point)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var removed []Removed
 	for dir, queue := range p.queue {
 		kept := make([]*Handle, 0, len(queue))
@@ -208,12 +266,12 @@ func (r *Registry) remove(point int, match func(*Handle) bool) ([]Removed, error
 
 // List is a point's hooks in firing order.
 func (r *Registry) List(point int, dir Direction) ([]Handle, error) {
-	p, err := r.Point(point)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.point(point)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var all []Handle
 	for d, queue := range p.queue {
 		if dir == Both || Direction(d) == dir {
@@ -240,6 +298,8 @@ func (r *Registry) ClearContexts() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.points {
-		clear(p.ctx)
+		if p != nil {
+			clear(p.ctx)
+		}
 	}
 }
