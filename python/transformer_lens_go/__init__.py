@@ -9,11 +9,13 @@ from ._version import __version__
 from .ActivationCache import ActivationCache
 from .config import TransformerBridgeConfig
 from .hook_points import HookPoint
+from .HookedRootModule import HookedRootModule
 from .model_bridge import TransformerBridge
 
 __all__ = [
     "ActivationCache",
     "HookPoint",
+    "HookedRootModule",
     "TransformerBridge",
     "TransformerBridgeConfig",
     "__version__",
@@ -25,7 +27,6 @@ _LATER = {
     "FactoredMatrix",
     "HookedEncoder",
     "HookedEncoderDecoder",
-    "HookedRootModule",
     "HookedTransformer",
     "HookedTransformerConfig",
     "SVDInterpreter",

@@ -1,18 +1,28 @@
 """Hook points: named places in a model where user functions see, and may replace, what passes by.
 
-A HookPoint of an engine model hangs its functions in the engine's registry, which decides order and levels, and
-mirrors them in `fwd_hooks` and `bwd_hooks`. One that belongs to no model (in a user's own module) keeps them here.
+The engine's registry decides which hooks there are, in which order, and which of them a removal means; `fwd_hooks` and
+`bwd_hooks` mirror it. The hooks of an engine model are called by its runs. Those of a point in a user's own module hang
+among the module's forward and backward hooks, in the registry's order: a point without hooks costs what a module costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ._engine import arrays
-from ._engine.module import EnginePart, Module
+from ._engine.hooks import OwnPoint
+from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
+from .hook_calls import (
+    Removable,
+    call_backward,
+    call_converted,
+    call_for_aliases,
+    call_forward,
+    layer_of,
+)
 
 __all__ = [
     "DeviceType",
@@ -20,6 +30,9 @@ __all__ = [
     "HookIntrospectionMixin",
     "HookPoint",
     "LensHandle",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
     "NamesFilter",
 ]
 
@@ -54,55 +67,12 @@ class LensHandle:
         return level is None or self.context_level == level
 
 
-class _Removable:
-    """What takes one hook off, and what that hook calls."""
-
-    def __init__(self, call: Callable[..., Any], take_off: Callable[[], None]) -> None:
-        self.call = call
-        self._take_off: Callable[[], None] | None = take_off
-
-    def remove(self) -> None:
-        take_off, self._take_off = self._take_off, None
-        if take_off is not None:
-            take_off()
-
-    def __enter__(self) -> _Removable:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-class _AliasedHookPoint:
-    """A HookPoint under another name: what a hook sees that was added for an alias."""
-
-    def __init__(self, alias_name: str, target: HookPoint) -> None:
-        self.name = alias_name
-        self._target = target
-
-    @property
-    def ctx(self) -> dict:
-        return self._target.ctx
-
-    @property
-    def hook_conversion(self) -> Any:
-        return self._target.hook_conversion
-
-    def layer(self) -> int:
-        return _layer_of(self.name)
-
-
-def _layer_of(name: str | None) -> int:
-    if name is None:
-        raise ValueError("Name cannot be None")
-    return int(name.split(".")[1])
-
-
 class HookPoint(EnginePart, Module):
     """A place that values pass through unchanged, but for its hooks.
 
     `name` is its path in the model, `ctx` a dict for hooks to keep things in, `pos_dim` the axis of positions
-    where that is not 1.
+    where that is not 1, `hook_conversion` what hooks see values through (`enable_reshape`), and `backward_scale`
+    what the sum of a gradient is multiplied by in backward hooks.
     """
 
     def __init__(self) -> None:
@@ -118,21 +88,46 @@ class HookPoint(EnginePart, Module):
             pos_dim=None,
             _table=None,
             _index=-1,
+            _canonical="",
             _resize=False,
+            _place=None,
         )
 
     def _bind(self, table: Any, index: int, name: str, resize: bool) -> None:
         """Become point number `index` of the model whose hooks `table` holds."""
-        self.__dict__.update(_table=table, _index=index, name=name, _resize=resize, training=False)
+        self.__dict__.update(
+            _table=table, _index=index, name=name, _canonical=name, _resize=resize, training=False
+        )
 
     def _engine_part(self) -> str:
         return "" if self._table is None else f"the hook point {self.name}"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "hook_conversion" and self._table is not None:
+            for handle in self.fwd_hooks:
+                self._table.replace(handle.hook.number, self._converting(handle.hook.call))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy of a point, or what was pickled of one: its hooks come along."""
+        super().__setstate__(state)
+        if self._table is not None:
+            raise NotImplementedError(
+                f"the hook point {self.name} belongs to a model of the engine: it cannot be copied or pickled"
+            )
+        for handle in [*self.fwd_hooks, *self.bwd_hooks]:
+            hook = handle.hook
+            if isinstance(hook, Removable) and not hook.is_bound:
+                permanent, level = hook.told
+                hook.bind(self, self._own_place().add(hook.direction, level, permanent, False))
 
     def __repr__(self) -> str:
         parts = [f"name={self.name!r}"] if self.name is not None else []
         parts += [f"{len(self.fwd_hooks)} fwd"] if self.fwd_hooks else []
         parts += [f"{len(self.bwd_hooks)} bwd"] if self.bwd_hooks else []
         return f"HookPoint({', '.join(parts)})"
+
+    # adding
 
     def add_perma_hook(self, hook: HookFunction, dir: Literal["fwd", "bwd"] = "fwd") -> None:
         """Add a hook that `reset_hooks` leaves in place."""
@@ -149,16 +144,19 @@ class HookPoint(EnginePart, Module):
     ) -> LensHandle:
         """Have `hook(value, hook=point)` called for what passes by; with `prepend` before all others.
 
-        With `alias_names` it is called once for each, and sees a point of that name.
+        What it returns, unless None, replaces the value. With `dir="bwd"` it is called in the backward pass with
+        the gradient of what passed by, and what it returns (a tensor, or a tuple of one) replaces that. With
+        `alias_names` it is called once for each, and sees a point of that name.
+
+        Raises ValueError for another direction, TypeError for what cannot be called, and NotImplementedError for
+        backward hooks without torch or on a model of the engine.
         """
         if dir not in ("fwd", "bwd"):
             raise ValueError(f"Invalid direction {dir}")
         if not callable(hook):
             raise TypeError(f"a hook must be callable, got {type(hook).__name__}: {hook!r}")
-        call = hook if alias_names is None else partial(_call_for_aliases, hook, alias_names)
-        if self.hook_conversion is not None:
-            call = partial(_call_converted, call)
-        removable = self._hang(call, dir, is_permanent, level, prepend)
+        call = hook if alias_names is None else partial(call_for_aliases, hook, alias_names)
+        removable = self._hang(call, dir, bool(is_permanent), level, bool(prepend))
         handle = LensHandle(removable, is_permanent, level, hook)
         handles = self.__dict__[f"{dir}_hooks"]
         handles.insert(0 if prepend else len(handles), handle)
@@ -166,40 +164,49 @@ class HookPoint(EnginePart, Module):
 
     def _hang(
         self, call: Callable[..., Any], dir: str, permanent: bool, level: int | None, prepend: bool
-    ) -> _Removable:
+    ) -> Removable:
         if self._table is not None:
-            table, index = self._table, self._index
-            hook = table.add(index, self, call, dir, level, permanent, prepend)
-
-            def take_off() -> None:
-                table.remove(index, hook)
-                self._forget({removable})
-
-        elif dir == "fwd":
-
-            def take_off() -> None:
-                self._forget({removable})
-
-        elif arrays.torch is None:
-            raise NotImplementedError("backward hooks need torch: NumPy arrays carry no gradients")
+            shown = self._converting(call)
+            number = self._table.add(self._index, self, shown, dir, level, permanent, prepend)
+            key = number
         else:
-            handle = self.register_full_backward_hook(
-                partial(_call_backward, call, self), prepend=prepend
-            )
-
-            def take_off() -> None:
-                handle.remove()
-                self._forget({removable})
-
-        removable = _Removable(call, take_off)
+            number, key = self._hang_in_module(call, dir, permanent, level, prepend)
+        removable = Removable(call, dir, key, (permanent, level))
+        removable.bind(self, number)
         return removable
 
-    def _forget(self, removed: set[_Removable]) -> None:
-        """Drop handles from the mirrored lists; new lists, so that whoever walks the old ones is undisturbed."""
-        for name in ("fwd_hooks", "bwd_hooks"):
-            handles = self.__dict__[name]
-            if any(handle.hook in removed for handle in handles):
-                self.__dict__[name] = [h for h in handles if h.hook not in removed]
+    def _hang_in_module(
+        self, call: Callable[..., Any], dir: str, permanent: bool, level: int | None, prepend: bool
+    ) -> tuple[int, int]:
+        """The hook's number in the registry, and its key among the module's own hooks."""
+        if dir == "bwd" and arrays.torch is None:
+            raise NotImplementedError("backward hooks need torch: NumPy arrays carry no gradients")
+        place = self._own_place()
+        number = place.add(dir, level, permanent, prepend)
+        try:
+            if dir == "fwd":
+                hung = Module.register_forward_hook(
+                    self, partial(call_forward, call), prepend=prepend
+                )
+            else:
+                hung = Module.register_full_backward_hook(
+                    self, partial(call_backward, call), prepend=prepend
+                )
+        except BaseException:
+            place.remove(number)
+            raise
+        return number, hung.id
+
+    def _own_place(self) -> OwnPoint:
+        place: OwnPoint | None = self._place
+        if place is None:
+            place = self.__dict__["_place"] = OwnPoint()
+        return place
+
+    def _converting(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        return call if self.hook_conversion is None else partial(call_converted, call)
+
+    # asking
 
     def has_hooks(
         self, dir: Direction = "both", including_permanent: bool = True, level: int | None = None
@@ -213,58 +220,96 @@ class HookPoint(EnginePart, Module):
         forward = self.fwd_hooks if dir != "bwd" else []
         return [*forward, *self.bwd_hooks] if dir != "fwd" else list(forward)
 
+    # removing
+
     def remove_hooks(
         self, dir: Direction = "fwd", including_permanent: bool = False, level: int | None = None
     ) -> None:
-        """Take off the hooks of that direction, permanence and level."""
-        for handle in self._handles(dir):
-            if handle.matches(including_permanent, level):
+        """Take off the hooks of that direction, permanence and level (None: of every level)."""
+        handles = self._handles(dir)
+        if not handles:
+            return
+        self._tell_changes()
+        if self._table is not None:
+            cleared = self._table.clear(self._index, dir, level, including_permanent)
+            self._forget({hook for _, hook in cleared})
+        elif self._place is not None:
+            self._forget(set(self._place.clear(dir, level, bool(including_permanent))))
+        for handle in handles:  # one that user code made itself, of a torch hook
+            foreign = not isinstance(handle.hook, Removable)
+            if foreign and handle.matches(including_permanent, level):
                 handle.hook.remove()
+                self._drop(lambda h, gone=handle: h is gone)
+
+    def _tell_changes(self) -> None:
+        """Tell the registry where a handle's `is_permanent` or `context_level` was written to."""
+        for handle in [*self.fwd_hooks, *self.bwd_hooks]:
+            hook, now = handle.hook, (bool(handle.is_permanent), handle.context_level)
+            if not isinstance(hook, Removable) or hook.told == now or hook.number is None:
+                continue
+            permanent, level = now
+            if self._table is not None:
+                self._table.change(self._index, hook.number, level, permanent)
+            else:
+                self._own_place().change(hook.number, level, permanent)
+            hook.told = now
+
+    def _take_off(self, hook: Removable) -> None:
+        """Take one hook off, in the registry and here."""
+        number = hook.number
+        if number is None:
+            return
+        if self._table is not None:
+            self._table.remove(self._index, number)
+        else:
+            self._own_place().remove(number)
+        self._silence(hook)
+        self._drop(lambda h: h.hook is hook)
+
+    def _forget(self, gone: set[int]) -> None:
+        """Drop the hooks that the registry has not any more."""
+        if not gone:
+            return
+        for handle in [*self.fwd_hooks, *self.bwd_hooks]:
+            if isinstance(handle.hook, Removable) and handle.hook.number in gone:
+                self._silence(handle.hook)
+        self._drop(lambda h: isinstance(h.hook, Removable) and h.hook.number is None)
+
+    def _silence(self, hook: Removable) -> None:
+        hook.number = None
+        if self._table is None:
+            hung = self._forward_hooks if hook.direction == "fwd" else self._backward_hooks
+            hung.pop(hook.id, None)
+
+    def _drop(self, is_gone: Callable[[LensHandle], bool]) -> None:
+        """Shorten the mirrored lists; new ones, so that whoever walks the old ones is undisturbed."""
+        for name in ("fwd_hooks", "bwd_hooks"):
+            handles = self.__dict__[name]
+            kept = [handle for handle in handles if not is_gone(handle)]
+            if len(kept) != len(handles):
+                self.__dict__[name] = kept
 
     def clear_context(self) -> None:
         """Give the point an empty `ctx`."""
         self.__dict__["ctx"] = {}
 
     def enable_reshape(self, hook_conversion: Any = None) -> None:
-        """Have hooks added from now on see `convert(value)`, and `revert` what they return."""
+        """Have hooks see `hook_conversion.convert(value)`, and `revert` what they return; None ends that."""
         self.hook_conversion = hook_conversion
 
     def forward(self, x: Any) -> Any:
-        """`x`, or what the hooks made of it: a hook point is a module that can be called by itself."""
+        """`x`. Hooks are called around this, as of any module; those of an engine model here, outside of its runs."""
+        if self._table is None:
+            return x
         for handle in list(self.fwd_hooks):
-            result = handle.hook.call(x, hook=self)
+            result = call_converted(handle.hook.call, x, self)
             if result is not None:
                 x = result
         return x
 
     def layer(self) -> int:
-        """The block that the point belongs to; ValueError where its name says none."""
-        return _layer_of(self.name)
-
-
-def _call_for_aliases(call: Callable[..., Any], names: Iterable[str], value: Any, hook: Any) -> Any:
-    changed = None
-    for name in names:
-        result = call(value, hook=_AliasedHookPoint(name, hook))
-        if result is not None:
-            value = changed = result
-    return changed
-
-
-def _call_converted(call: Callable[..., Any], value: Any, hook: Any) -> Any:
-    conversion = hook.hook_conversion
-    if conversion is None:
-        return call(value, hook=hook)
-    result = call(conversion.convert(value), hook=hook)
-    return None if result is None else conversion.revert(result)
-
-
-def _call_backward(
-    call: Callable[..., Any], point: HookPoint, module: Any, given: Any, grads: Any
-) -> Any:
-    """torch's form of a backward hook: the gradients come and go in tuples."""
-    result = call(grads[0], hook=point)
-    return result if result is None or isinstance(result, tuple) else (result,)
+        """The block that the point belongs to; ValueError or IndexError where its name says none."""
+        return layer_of(self.name)
 
 
 class HookIntrospectionMixin:
@@ -278,7 +323,12 @@ class HookIntrospectionMixin:
         dir: Direction = "both",
         including_permanent: bool = True,
     ) -> dict[str, list[LensHandle]]:
-        """The hooks there are, by the name of their point; `name_filter` is a name, names or a predicate."""
+        """The hooks there are, by the name of their point; `name_filter` is a name, names or a predicate.
+
+        Raises ValueError for a direction other than "fwd", "bwd" and "both".
+        """
+        if dir not in ("fwd", "bwd", "both"):
+            raise ValueError(f"Invalid direction {dir}")
         if name_filter is None or callable(name_filter):
             matches = name_filter or (lambda name: True)
         else:
@@ -288,7 +338,19 @@ class HookIntrospectionMixin:
         for name, point in self.hook_dict.items():
             if not matches(name):
                 continue
-            handles = [h for h in point._handles(dir) if h.matches(including_permanent, None)]
+            forward = point.fwd_hooks if dir != "bwd" else []
+            backward = point.bwd_hooks if dir != "fwd" else []
+            handles = [h for h in [*forward, *backward] if h.matches(including_permanent, None)]
             if handles:
                 found[name] = handles
         return found
+
+
+def __getattr__(name: str) -> Any:
+    if name == "HookedRootModule":  # an ImportError, so that `from … import name` says this too
+        raise ImportError(
+            "HookedRootModule is not in transformer_lens_go.hook_points: import it from "
+            "transformer_lens_go, or from transformer_lens_go.HookedRootModule",
+            name=name,
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

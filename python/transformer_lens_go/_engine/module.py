@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from . import arrays
 
-__all__ = ["EngineList", "EnginePart", "Module", "ModuleList"]
+__all__ = ["EngineList", "EnginePart", "Module", "ModuleDict", "ModuleList"]
+
+
+class _Hung:
+    """A function among a module's forward hooks, under the key `id`."""
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = hooks
+        self.id = next(_keys)
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+
+_keys = itertools.count()
 
 
 class _Module:
@@ -16,13 +31,35 @@ class _Module:
     training: bool
 
     def __init__(self) -> None:
-        self.__dict__.update(_modules={}, _parameters={}, _buffers={}, training=True)
+        self.__dict__.update(
+            _modules={}, _parameters={}, _buffers={}, _forward_hooks={}, training=True
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, _Module):
             self.add_module(name, value)
-        else:
-            object.__setattr__(self, name, value)
+            return
+        for table in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(table)
+            if found is None or name not in found:
+                continue
+            if table == "_modules" and value is not None:
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} as the part {name!r}: a module or None expected"
+                )
+            found[name] = value
+            return
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(table, ()):
+                del self.__dict__[table][name]
+                return
+        object.__delattr__(self, name)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __getattr__(self, name: str) -> Any:
         for table in ("_parameters", "_buffers", "_modules"):
@@ -32,7 +69,30 @@ class _Module:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        output = self.forward(*args, **kwargs)
+        if self._forward_hooks:
+            for hook in tuple(self._forward_hooks.values()):
+                result = hook(self, args, output)
+                if result is not None:
+                    output = result
+        return output
+
+    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False) -> _Hung:
+        """Have `hook(module, args, output)` called after `forward`; what it returns, unless None, is the output."""
+        hung = _Hung(self._forward_hooks)
+        behind = dict(self._forward_hooks) if prepend else {}
+        self._forward_hooks[hung.id] = hook
+        for key in behind:
+            self._forward_hooks[key] = self._forward_hooks.pop(key)
+        return hung
+
+    def register_parameter(self, name: str, param: Any) -> None:
+        """Make an array a parameter: an attribute that `parameters` and `state_dict` know."""
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Make an array a buffer: an attribute that `state_dict` knows."""
+        self._buffers[name] = tensor
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
@@ -42,10 +102,11 @@ class _Module:
         self._modules[name] = module
 
     def named_children(self) -> Iterator[tuple[str, Any]]:
-        yield from self._modules.items()
+        yield from ((name, part) for name, part in self._modules.items() if part is not None)
 
     def children(self) -> Iterator[Any]:
-        yield from self._modules.values()
+        for _, part in self.named_children():
+            yield part
 
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -56,7 +117,7 @@ class _Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, child in self._modules.items():
+        for name, child in self.named_children():
             path = f"{prefix}.{name}" if prefix else name
             yield from child.named_modules(memo, path, remove_duplicate)
 
@@ -86,7 +147,7 @@ class _Module:
         for path, module in self.named_modules():
             start = f"{prefix}{path}." if path else prefix
             for table in (module._parameters, module._buffers):
-                state.update((start + name, value) for name, value in table.items())
+                state.update((start + n, value) for n, value in table.items() if value is not None)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
@@ -131,8 +192,52 @@ class _ModuleList(_Module):
         chosen = list(self._modules.values())[index]
         return type(self)(chosen) if isinstance(index, slice) else chosen
 
+    def __setitem__(self, index: int, module: Any) -> None:
+        self.add_module(list(self._modules)[index], module)
+
+    def append(self, module: Any) -> Any:
+        self.add_module(str(len(self)), module)
+        return self
+
+
+class _ModuleDict(_Module):
+    """Parts by name."""
+
+    def __init__(self, modules: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        for name, module in (modules or {}).items():
+            self.add_module(name, module)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._modules
+
+    def __getitem__(self, name: str) -> Any:
+        return self._modules[name]
+
+    def __setitem__(self, name: str, module: Any) -> None:
+        self.add_module(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+
+    def keys(self) -> Iterable[str]:
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        return self._modules.items()
+
 
 Module: Any = arrays.torch.nn.Module if arrays.torch is not None else _Module
+ModuleDict: Any = arrays.torch.nn.ModuleDict if arrays.torch is not None else _ModuleDict
 ModuleList: Any = arrays.torch.nn.ModuleList if arrays.torch is not None else _ModuleList
 
 

@@ -8,6 +8,7 @@ from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.module import EnginePart, Module
 from ..config import TransformerBridgeConfig
+from ..hook_names import near_names
 from ..hook_points import HookIntrospectionMixin
 from .caching import CachingMixin
 from .component_setup import setup_components
@@ -15,7 +16,7 @@ from .directions import DirectionsMixin
 from .flags import FlagsMixin
 from .forward import ForwardMixin
 from .generalized_components.base import ABSENT
-from .hooking import HookingMixin, near_names
+from .hooking import HookingMixin
 from .later import LaterMixin
 from .loading import boot_transformers
 from .placement import PlacementMixin

@@ -9,11 +9,11 @@ from typing import Any
 
 from .._engine import arrays
 from ..ActivationCache import ActivationCache
+from ..hook_names import near_names, predicate_of
 from ..hook_points import HookPoint, NamesFilter
 from ..utilities.slice import Slice, SliceInput
 from ..utilities.tensors import remove_batch_dim as drop_batch_dim
 from .forward import Kept
-from .hooking import near_names
 from .running import block_range, is_outside
 
 __all__ = ["CachingMixin"]
@@ -155,7 +155,7 @@ class CachingMixin:
                 f"names_filter {names_filter!r} matched no hook points on this model; check the name "
                 f"against model.hook_dict.{near_names(str(asked[0]), self._hook_dict)}"
             )
-        return {*known, *(str(self._hook_dict[name].name) for name in known)}
+        return {*known, *(self._hook_dict[name]._canonical for name in known)}
 
     def _leave_hooks(self, cache: dict, names: Names, positions: Slice, device: Any) -> None:
         """Have later runs cache into the same dict: one hook for each name, as upstream has them."""
@@ -183,13 +183,13 @@ class CachingMixin:
         """
         cache = {} if cache is None else cache
         positions = Slice.unwrap(pos_slice)
-        matches = _predicate(names_filter)
+        matches = predicate_of(names_filter)
         forward, backward = [], []
         for point, names in zip(self._points, self._names, strict=True):
             matched = [name for name in names if matches(name)]
             if not matched or not self._is_worth_caching(point, names_filter):
                 continue
-            keys = [point.name, *(matched if names_filter is not None else ())]
+            keys = [point._canonical, *(matched if names_filter is not None else ())]
             keys = list(dict.fromkeys(keys))
             keep = partial(_keep, cache, keys, positions, device, remove_batch_dim)
             forward.append((matched[0], keep))
@@ -258,22 +258,10 @@ class CachingMixin:
         )
 
 
-def _predicate(names_filter: NamesFilter) -> Callable[[str], bool]:
-    if names_filter is None:
-        return lambda name: True
-    if isinstance(names_filter, str):
-        return lambda name: name == names_filter
-    if callable(names_filter):
-        return names_filter
-    if isinstance(names_filter, list):
-        return set(names_filter).__contains__
-    raise ValueError("names_filter must be None, a string, a list of strings, or a callable")
-
-
 def _stored(value: Any, point: HookPoint, positions: Slice, device: Any) -> Any:
     """What to cache of a value: its positions, in memory of their own, on the device."""
     if positions.mode != "identity" and value.ndim >= 2:
-        name = str(point.name)
+        name = point._canonical
         axis = -2 if name.endswith(("hook_pattern", "hook_attn_scores")) else 1
         value = positions.apply(value, dim=axis if point.pos_dim is None else point.pos_dim)
         value = value.clone() if arrays.torch is not None else value.copy()

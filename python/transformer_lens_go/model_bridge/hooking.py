@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from ..hook_names import near_names, outside_of_package, warn_of_no_match
 from ..hook_points import HookPoint
 
-__all__ = ["HookingMixin", "near_names"]
+__all__ = ["HookingMixin"]
 
 Direction = Literal["fwd", "bwd"]
-
-
-def near_names(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the known names most like `name`; nothing when none is."""
-    import difflib  # slow to import, and only for errors
-
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def _outside_of_package() -> int:
-    """The stack level, for `warnings.warn` in the caller, of the code that called into the package."""
-    frame, level = sys._getframe(1), 1
-    package = __name__.partition(".")[0]
-    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", ""), package):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def _is_inside(module: str, package: str) -> bool:
-    return module.partition(".")[0] == package or module == "contextlib"
 
 
 class HookingMixin:
@@ -80,7 +59,7 @@ class HookingMixin:
         if self._engine.points[point._index].get("silent"):
             warnings.warn(
                 f"the hook point {name!r} exists, but models of this architecture never fire it.",
-                stacklevel=_outside_of_package(),
+                stacklevel=outside_of_package(),
             )
 
     # gates
@@ -112,17 +91,13 @@ class HookingMixin:
     ) -> None:
         """Warn of a predicate that matched nothing, or points that never fire."""
         if not matched:
-            warnings.warn(
-                f"{api}: the predicate matched none of the {len(self._hook_dict)} hook names of this "
-                "model (see model.hook_dict), so nothing was hooked.",
-                stacklevel=_outside_of_package(),
-            )
+            warn_of_no_match(api, self._hook_dict)
         if gated:
             shown = ", ".join(gated[:6]) + (", …" if len(gated) > 6 else "")
             warnings.warn(
                 f"{api}: skipped {len(gated)} gated-off hook name(s) that would never fire: {shown}. "
                 "Call the relevant set_use_*(True) setter first to enable them.",
-                stacklevel=_outside_of_package(),
+                stacklevel=outside_of_package(),
             )
 
     def _sweep(self, api: str, predicate: Callable[[str], bool]) -> list[HookPoint]:
@@ -149,10 +124,10 @@ class HookingMixin:
         if isinstance(name, str):
             point = self._hook_dict.get(name) or self._missing(name)
             self._warn_if_silent(name, point)
-            self._add_to(point, str(point.name), hook_fn, dir, is_permanent)
+            self._add_to(point, point._canonical, hook_fn, dir, is_permanent)
         elif callable(name):
             for point in self._sweep("add_hook", name):
-                self._add_to(point, str(point.name), hook_fn, dir, is_permanent)
+                self._add_to(point, point._canonical, hook_fn, dir, is_permanent)
         else:
             raise TypeError(f"expected a hook name or a predicate on names, got {name!r}")
 
@@ -207,11 +182,13 @@ class HookingMixin:
         """Take the hooks of that direction, permanence and level off every point."""
         if direction not in ("fwd", "bwd", "both"):
             raise ValueError(f"Invalid direction {direction}")
-        removed: list[list[int]] = self._engine.hooks.clear(
-            -1, direction, level, including_permanent
-        )
-        for index in {index for index, _ in removed}:
-            self._points[index].remove_hooks(direction, including_permanent, level)
+        for point in self._points:
+            point._tell_changes()
+        gone: dict[int, set[int]] = {}
+        for index, hook in self._engine.hooks.clear(-1, direction, level, including_permanent):
+            gone.setdefault(index, set()).add(hook)
+        for index, hooks in gone.items():
+            self._points[index]._forget(hooks)
 
     def reset_hooks(
         self,

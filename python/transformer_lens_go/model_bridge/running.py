@@ -111,7 +111,7 @@ class RunningMixin:
                     yield place, self._resolve(place), hook, direction
                 elif callable(place):
                     for point in self._sweep(api, place):
-                        yield str(point.name), point, hook, direction
+                        yield point._canonical, point, hook, direction
                 else:
                     raise TypeError(f"expected a hook name or a predicate on names, got {place!r}")
 
@@ -144,7 +144,7 @@ class RunningMixin:
         with self._temporary(reset_hooks_end, clear_contexts) as temporary:
             requested = self._requested("run_with_hooks", fwd_hooks, bwd_hooks)
             for name, point, hook, direction in requested:
-                if self._gated_by(point) is None and is_outside(str(point.name), *bounds):
+                if self._gated_by(point) is None and is_outside(point._canonical, *bounds):
                     continue
                 call = partial(_without_batch, hook) if remove_batch_dim else hook
                 self.check_hooks_to_add(point, name, call, dir=direction)

@@ -98,6 +98,7 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         self.__dict__.update(
             training=False,
             _engine=engine,
+            _path=self.name,  # `name` is what a HookedRootModule around the model may call it
             _points=points,
             _indices=parameters,
             _parameters=LazyTable(read),
@@ -176,7 +177,7 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         """Run this part on arrays by argument name; its outputs."""
         if self._engine is None:
             raise RuntimeError(f"the component {self.name!r} belongs to no model and cannot run")
-        question = Question(component=self.name, arguments=arguments, output="component")
+        question = Question(component=self._path, arguments=arguments, output="component")
         with run(self._engine, question) as answer:
             name = f"the output of {self.name}"
             return [answer.output(name), *answer.extra(name)]
