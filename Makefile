@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help dev test test-go test-py test-live test-wheel parity parity-all demo bench wheel sdist \
-	fmt lint lint-format lint-python lint-go licences clean
+	fmt lint lint-format lint-python lint-go api-parity licences clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -168,6 +168,9 @@ lint-python: dev
 
 lint-go: $(DEV)/.ready $(GOLANGCI)
 	PATH="$(dir $(GO)):$$PATH" $(GOLANGCI) run $(GO_PACKAGES)
+
+api-parity: dev ## brings docs/api_parity.md up to date: transformer_lens's names that are there, and the gaps
+	PYTHONPATH=tools $(DEV)/bin/python -m api_parity
 
 licences: $(DEV)/.ready ## brings licences/ up to date with what the wheel carries
 	PYTHONPATH=tools $(DEV)/bin/python -m tlg_build.licences

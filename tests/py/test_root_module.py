@@ -23,7 +23,15 @@ from own_modules import Lab
 from tiny_models import Arrays
 from transformer_lens_go import HookedRootModule, HookPoint
 from transformer_lens_go._engine import arrays
-from transformer_lens_go.hook_points import HookIntrospectionMixin, LensHandle, Module, ModuleList
+from transformer_lens_go.hook_points import (
+    DeviceType,
+    HookFunction,
+    HookIntrospectionMixin,
+    LensHandle,
+    Module,
+    ModuleList,
+    NamesFilter,
+)
 
 pytest_plugins = ["tiny_models"]
 
@@ -484,3 +492,11 @@ def test_hook_conversions_on_a_model(gpt2: Any, xp: Arrays) -> None:
         gpt2(xp.ids())
     assert np.array_equal(seen[0] / 2, seen[1])
     assert np.array_equal(seen[0], seen[2])
+
+
+def test_what_annotations_are_made_of() -> None:
+    assert isinstance(doubled, HookFunction)
+    assert not isinstance(3, HookFunction)
+    named: NamesFilter = ["first"]
+    device: DeviceType = None
+    assert list(Two().run_with_cache(x(), names_filter=named, device=device)[1]) == named

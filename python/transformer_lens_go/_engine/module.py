@@ -150,7 +150,10 @@ class _Module:
                 state.update((start + n, value) for n, value in table.items() if value is not None)
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, assign: bool = False
+    ) -> None:
+        """Copy the arrays into this module's, or with `assign` put them in their place."""
         own = self.state_dict()
         missing, unexpected = sorted(own.keys() - state_dict), sorted(state_dict.keys() - own)
         if strict and (missing or unexpected):
@@ -158,7 +161,13 @@ class _Module:
                 f"load_state_dict: missing keys {missing}, unexpected keys {unexpected}"
             )
         for name in own.keys() & state_dict.keys():
-            own[name][...] = state_dict[name]
+            if not assign:
+                own[name][...] = state_dict[name]
+                continue
+            path, _, short = name.rpartition(".")
+            owner = dict(self.named_modules())[path]
+            table = owner._parameters if short in owner._parameters else owner._buffers
+            table[short] = state_dict[name]
 
     def apply(self, fn: Callable[[Any], Any]) -> Any:
         for child in self.children():
