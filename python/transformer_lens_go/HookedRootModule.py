@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -257,7 +256,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         `reset_hooks_end=False` leaves them until `reset_hooks`. The other arguments are those of `forward`.
         """
         if len(bwd_hooks) > 0 and reset_hooks_end:
-            logging.warning(
+            _log(
                 "run_with_hooks takes its backward hooks off before a backward pass can call them: pass "
                 "reset_hooks_end=False, or use hooks() around the run and backward()."
             )
@@ -367,7 +366,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         remove_batch_dim: bool = False,
     ) -> None:
         """The old name of `add_caching_hooks` for everything."""
-        logging.warning("cache_all is deprecated: use add_caching_hooks or run_with_cache")
+        _log("cache_all is deprecated: use add_caching_hooks or run_with_cache")
         self.add_caching_hooks(None, incl_bwd, device, remove_batch_dim, cache)
 
     def cache_some(
@@ -379,8 +378,14 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         remove_batch_dim: bool = False,
     ) -> None:
         """The old name of `add_caching_hooks` for names that a predicate accepts."""
-        logging.warning("cache_some is deprecated: use add_caching_hooks or run_with_cache")
+        _log("cache_some is deprecated: use add_caching_hooks or run_with_cache")
         self.add_caching_hooks(names, incl_bwd, device, remove_batch_dim, cache)
+
+
+def _log(message: str) -> None:
+    import logging  # not at the top: it is most of what importing this file would cost
+
+    logging.warning(message)
 
 
 def _is_tensor(value: Any) -> bool:
