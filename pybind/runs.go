@@ -34,6 +34,7 @@ type question struct {
 	Resid     int64           `json:"resid"`
 	Start     *int            `json:"start"` // layer
 	Stop      *int            `json:"stop"`  // layer
+	Past      *past           `json:"past"`  // a KV cache
 	Component *part           `json:"component"`
 	Output    string          `json:"output"`
 	Keep      json.RawMessage `json:"keep"`  // "all" or hook point indices
@@ -175,7 +176,12 @@ func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
 	if q.Component != nil {
 		return a.call(m, q.Component, watch)
 	}
+	cache, err := q.Past.cache()
+	if err != nil {
+		return nil, err
+	}
 	in := &model.Input{
+		Past:   cache,
 		Tokens: a.tensor(q.Tokens), Embeds: a.tensor(q.Embeds), Resid: a.tensor(q.Resid), Mask: a.tensor(q.Mask),
 		Positions: a.tensor(q.Positions), Start: model.NoLayer, Stop: model.NoLayer, Output: model.Output(q.Output), Watch: watch,
 	}
@@ -188,7 +194,11 @@ func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
 	if q.Stop != nil {
 		in.Stop = *q.Stop
 	}
-	return m.Forward(context.Background(), in)
+	r, err := m.Forward(context.Background(), in)
+	if cache != nil {
+		cache.Mask.Release() // Python keeps the masks
+	}
+	return r, err
 }
 
 func (a *asker) call(m *model.Model, p *part, watch model.Watch) (*model.Result, error) {

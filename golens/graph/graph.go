@@ -19,6 +19,7 @@ type Node struct {
 	Op      op.Op
 	Point   int // index of the hook point when Op is nil
 	In, Out []Value
+	Writes  int // 1 + which input is memory that the operation writes to where a question lends it; 0: none
 }
 
 // Fusion is one operation that may stand for the nodes First to Last while nothing inside them is looked at.
@@ -43,11 +44,12 @@ type Graph struct {
 	names    []string
 	byName   map[string]Value
 	optional map[Value]bool
+	lent     map[Value]bool // optional values that are the caller's memory itself, not a copy
 }
 
 // New makes an empty graph.
 func New() *Graph {
-	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, optional: map[Value]bool{}}
+	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, optional: map[Value]bool{}, lent: map[Value]bool{}}
 }
 
 func (g *Graph) value(name string) Value {
@@ -67,6 +69,13 @@ func (g *Graph) Input(name string) Value { return g.value(name) }
 func (g *Graph) Optional(name string) Value {
 	v := g.value(name)
 	g.optional[v] = true
+	return v
+}
+
+// Lent declares an optional value that runs read, or write to, where it lies. No hook point may be on it.
+func (g *Graph) Lent(name string) Value {
+	v := g.Optional(name)
+	g.lent[v] = true
 	return v
 }
 
@@ -102,6 +111,14 @@ func (g *Graph) ApplyN(names []string, o op.Op, in ...Value) []Value {
 		out[i] = g.value(name)
 	}
 	g.Nodes = append(g.Nodes, Node{Op: o, Point: -1, In: in, Out: out})
+	return out
+}
+
+// ApplyTo is Apply of an operation that writes to its input with index writes, a lent value: it runs wherever that
+// is lent.
+func (g *Graph) ApplyTo(writes int, name string, o op.Op, in ...Value) Value {
+	out := g.Apply(name, o, in...)
+	g.Nodes[len(g.Nodes)-1].Writes = writes + 1
 	return out
 }
 

@@ -19,6 +19,7 @@ type planner struct {
 	want      []Value
 	kept      func(point int) bool // the edge's value is kept
 	called    func(point int) bool // a hook is called there
+	lent      func(Value) bool     // memory that the run is to write to
 	active    func(node int) bool  // nodes that the question is about
 	plain     bool                 // no fusion, no pruning
 	moving    bool                 // the rest is to go on in another graph: all that is active runs until it does
@@ -94,7 +95,7 @@ func (p *planner) markReachable(lastCall int) error {
 	}
 	for i := len(nodes) - 1; i >= p.start; i-- {
 		n := &nodes[i]
-		run := canRun[i] && ((p.active(i) && (i <= lastCall || p.plain)) || p.watched(n))
+		run := canRun[i] && ((p.active(i) && (i <= lastCall || p.plain || p.writes(n))) || p.watched(n))
 		for _, v := range n.Out {
 			run = run || (needed[v] && producer[v] == i)
 		}
@@ -110,6 +111,9 @@ func (p *planner) markReachable(lastCall int) error {
 	}
 	return nil
 }
+
+// writes reports whether a node writes to memory that the question lends: it runs whoever wants its value.
+func (p *planner) writes(n *Node) bool { return n.Writes > 0 && p.lent(n.In[n.Writes-1]) }
 
 // produces is false for a node whose outputs were all given: it would compute what the question replaced.
 func (p *planner) produces(n *Node, i int, producer []int) bool {

@@ -84,6 +84,10 @@ func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answe
 		}
 	}()
 	for v, t := range q.Given {
+		if g.lent[v] {
+			r.cells.put(v, t.Retain())
+			continue
+		}
 		own, err := t.Clone() // hooks may edit what they are given, and the caller's memory is not theirs
 		if err != nil {
 			return nil, fmt.Errorf("graph: %s: %w", g.NameOf(v), err)
@@ -133,6 +137,7 @@ func (r *run) plan(start int) ([]step, error) {
 		r.generation = r.q.Hooks.Generation()
 	}
 	p := planner{g: r.g, start: start, want: r.want, plain: r.q.Plain, moving: r.next != nil, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
+	p.lent = func(v Value) bool { return r.cells.of[v] != nil }
 	p.active = func(node int) bool { return active(r.active, node) }
 	p.kept = func(point int) bool { return r.q.Keep != nil && r.inRange(point) && r.q.Keep(point) }
 	p.called = func(point int) bool {

@@ -17,15 +17,20 @@ func (b *builder) attention(layer int, normed, resid graph.Value) written {
 	first := b.g.Len()
 	x := b.hook(name+".hook_in", normed)
 	q, k, v := b.queriesKeysValues(layer, name, x, resid)
+	past := b.pastOf(name)
+	b.pasts = append(b.pasts, past)
 	if spec.Position.Kind == arch.Rotary {
+		k = b.extend(name+".unrotated_k", past.unrotated, k)
 		cos := b.hook(name+".hook_cos", b.cos)
 		sin := b.hook(name+".hook_sin", b.sin)
 		rope := &op.Rope{Adjacent: spec.Position.AdjacentPairs}
-		q = b.g.Apply(name+".rot_q", rope, q, cos, sin)
-		k = b.g.Apply(name+".rot_k", rope, k, cos, sin)
+		q = b.g.Apply(name+".rot_q", rope, q, cos, sin, past.unrotated.past)
+		k = b.g.Apply(name+".rot_k", rope, k, cos, sin, graph.None)
 		q = b.hook(name+".hook_rot_q", q)
 		k = b.hook(name+".hook_rot_k", k)
 	}
+	k = b.extend(name+".all_k", past.keys, k)
+	v = b.extend(name+".all_v", past.values, v)
 	z, pattern := b.mixed(layer, name, q, k, v)
 	w := b.project(name, z)
 	if _, ok := b.m.Hooks.Lookup(name + ".hook_hidden_states"); ok && spec.Position.Kind == arch.Learned {
@@ -34,6 +39,24 @@ func (b *builder) attention(layer int, normed, resid graph.Value) written {
 	w.value = b.hook(name+".hook_out", w.value)
 	b.component(name, first, normed, w.value, pattern)
 	return w
+}
+
+// extension is where questions hand over what a layer's keys or values are extended from; see op.Extend.
+type extension struct{ past, room graph.Value }
+
+// layerPast is a layer's part of a KV cache. Of unrotated and keys a question gives one, or none.
+type layerPast struct{ unrotated, keys, values extension }
+
+func (b *builder) pastOf(name string) layerPast {
+	lent := func(what string) extension {
+		return extension{past: b.g.Lent(name + ".past_" + what), room: b.g.Lent(name + ".room_" + what)}
+	}
+	return layerPast{unrotated: lent("unrotated_k"), keys: lent("k"), values: lent("v")}
+}
+
+// extend puts what earlier runs left in a cache in front of new keys or values.
+func (b *builder) extend(name string, x extension, added graph.Value) graph.Value {
+	return b.g.ApplyTo(op.ExtendRoom, name, &op.Extend{}, x.past, x.room, added)
 }
 
 // mixed appends scores, pattern and z; one kernel does all while nobody looks inside.

@@ -10,6 +10,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -39,11 +40,14 @@ type Input struct {
 	Embeds *tensor.Tensor // of the model's dtype, [batch, pos, d_model], in place of token embeddings
 	Resid  *tensor.Tensor // of the model's dtype, [batch, pos, d_model], the stream in front of layer Start
 	Mask   *tensor.Tensor // int64 [batch, pos], 1 for tokens, 0 for padding; nil: all are tokens
-	// Positions are int64 [1 or batch, pos]; nil: derived from Mask, else 0, 1, 2, …
+	// Positions are int64 [1 or batch, pos]; nil: derived from Mask, else counted on from Past, or 0, 1, 2, …
 	Positions *tensor.Tensor
-	Start     int // first layer to run, with Resid; NoLayer: from the embedding
-	Stop      int // layer in front of which to stop; negative counts from the end; NoLayer: run all
-	Output    Output
+	// Past holds the keys and values of earlier tokens, and gets those of these ones. Mask may then be about the past
+	// too: [batch, past + pos].
+	Past   *kvcache.Cache
+	Start  int // first layer to run, with Resid; NoLayer: from the embedding
+	Stop   int // layer in front of which to stop; negative counts from the end; NoLayer: run all
+	Output Output
 	Watch
 }
 
@@ -95,16 +99,7 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 		want, active, err := now.bounds(in)
 		return &graph.Renewal{Graph: now.g, Want: want, Active: active}, err
 	}
-	derived := in.Mask
-	if in.Tokens == nil {
-		derived = nil // upstream numbers embeddings and streams 0, 1, 2, … whatever the mask
-	}
-	owned, err := m.givePositions(b, q, in, derived, shape[0], shape[1])
-	defer release(owned)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := b.g.Run(ctx, m.backend, q)
+	answer, err := m.answer(ctx, b, q, in, shape[0], shape[1])
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +108,33 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 		r.Output = answer.Values[q.Want[0]]
 	}
 	return r, nil
+}
+
+// answer runs the question, behind the past if there is one.
+func (m *Model) answer(ctx context.Context, b *built, q *graph.Question, in *Input, batch, pos int) (answer *graph.Answer, err error) {
+	turn, err := m.takeTurn(b, q, in, batch, pos)
+	if err != nil {
+		return nil, err
+	}
+	var mask *tensor.Tensor
+	defer func() {
+		if failed := turn.End(answer != nil, mask); failed != nil && answer != nil {
+			answer.Release()
+			answer, err = nil, failed
+		}
+		mask.Release()
+	}()
+	s := turn.span(b, batch, pos)
+	if mask, err = turn.mask(in, s); err != nil {
+		return nil, err
+	}
+	// upstream numbers embeddings and streams one by one, whatever the mask
+	owned, err := m.givePositions(b, q, mask, in.Positions, in.Tokens != nil, s)
+	defer release(owned)
+	if err != nil {
+		return nil, err
+	}
+	return b.g.Run(ctx, m.backend, q)
 }
 
 func release(tensors []*tensor.Tensor) {
@@ -182,138 +204,42 @@ func (m *Model) checkLength(shape []int) ([]int, error) {
 	return shape, nil
 }
 
-// givePositions hands over the mask and the positions, which are derived from a mask where they are not given. It
-// returns what it made, for the caller to release.
-func (m *Model) givePositions(b *built, q *graph.Question, in *Input, derived *tensor.Tensor, batch, pos int) (made []*tensor.Tensor, err error) {
-	if in.Mask != nil {
-		mask, err := keyMask(in.Mask, batch, pos)
-		if err != nil {
-			return nil, err
-		}
-		if mask != nil {
-			made = append(made, mask)
-			q.Given[b.mask] = mask
-		}
+// layers are the first layer that a run is about and the one behind the last. The input's Start is valid.
+func (b *built) layers(in *Input) (first, last int, err error) {
+	layers := len(b.blockStart)
+	if in.Start != NoLayer {
+		first = in.Start
 	}
-	positions := in.Positions
-	if positions == nil {
-		positions, err = derivePositions(derived, pos)
-		if err != nil {
-			return made, err
-		}
-		made = append(made, positions)
+	last = in.Stop
+	switch {
+	case last == NoLayer:
+		last = layers
+	case last < 0:
+		last += layers
 	}
-	if s := positions.Shape(); len(s) != 2 || (s[0] != 1 && s[0] != batch) || s[1] != pos || positions.DType() != tensor.Int64 {
-		return made, fmt.Errorf("%w: positions are %s %v, expected int64 [1 or %d, %d]", ErrInput, positions.DType(), s, batch, pos)
+	if last < 0 || last > layers || (in.Start != NoLayer && last < in.Start) {
+		return 0, 0, fmt.Errorf("%w: stop layer %d, expected %d to %d and none before the start layer", ErrInput, in.Stop, -layers, layers)
 	}
-	q.Given[b.positions] = positions
-	return made, nil
-}
-
-// keyMask is the mask as attention reads it, or nil when it masks nothing.
-func keyMask(mask *tensor.Tensor, batch, pos int) (*tensor.Tensor, error) {
-	if mask.DType() != tensor.Int64 || len(mask.Shape()) != 2 || mask.Dim(0) != batch || mask.Dim(1) != pos || !mask.Contiguous() {
-		return nil, fmt.Errorf("%w: the attention mask is %s %v with strides %v, expected contiguous int64 [%d, %d]", ErrInput, mask.DType(), mask.Shape(), mask.Strides(), batch, pos)
-	}
-	keys, err := tensor.New(tensor.Uint8, batch, pos)
-	if err != nil {
-		return nil, err
-	}
-	all := true
-	for i, v := range mask.Int64s() {
-		keys.Storage().Bytes()[i] = 1
-		if v == 0 {
-			keys.Storage().Bytes()[i], all = 0, false
-		}
-	}
-	if all {
-		keys.Release()
-		return nil, nil
-	}
-	return keys, nil
-}
-
-// derivePositions counts real tokens in rows where padding stands in front of them, and is 0, 1, 2, … elsewhere.
-func derivePositions(mask *tensor.Tensor, pos int) (*tensor.Tensor, error) {
-	if mask == nil || !shifted(mask) {
-		t, err := tensor.New(tensor.Int64, 1, pos)
-		if err != nil {
-			return nil, err
-		}
-		count(t.Int64s(), nil)
-		return t, nil
-	}
-	t, err := tensor.New(tensor.Int64, mask.Shape()...)
-	if err != nil {
-		return nil, err
-	}
-	for i := range mask.Dim(0) {
-		row := mask.Int64s()[i*pos : (i+1)*pos]
-		if !rowShifted(row) {
-			row = nil
-		}
-		count(t.Int64s()[i*pos:(i+1)*pos], row)
-	}
-	return t, nil
-}
-
-// count numbers the real tokens of a row; a masked one repeats the position in front of it, 0 at the start.
-func count(out, mask []int64) {
-	n := int64(0)
-	for i := range out {
-		if mask == nil || mask[i] != 0 {
-			n++
-		}
-		out[i] = max(n-1, 0)
-	}
-}
-
-func shifted(mask *tensor.Tensor) bool {
-	for i := range mask.Dim(0) {
-		if rowShifted(mask.Int64s()[i*mask.Dim(1) : (i+1)*mask.Dim(1)]) {
-			return true
-		}
-	}
-	return false
-}
-
-// rowShifted: a masked position stands in front of a real one.
-func rowShifted(row []int64) bool {
-	masked := false
-	for _, v := range row {
-		if v == 0 {
-			masked = true
-		} else if masked {
-			return true
-		}
-	}
-	return false
+	return first, last, nil
 }
 
 // bounds is the value that a run returns, if any, and the nodes it is about. The input's Start is valid.
 func (b *built) bounds(in *Input) (want []graph.Value, active []graph.Range, err error) {
-	layers := len(b.blockStart)
+	first, last, err := b.layers(in)
+	if err != nil {
+		return nil, nil, err
+	}
 	whole := graph.Range{First: 0, Last: b.g.Len()}
 	if in.Start != NoLayer {
-		whole.First = b.blockStart[in.Start]
+		whole.First = b.blockStart[first]
 		if rotary, ok := b.components["rotary_emb"]; ok {
 			active = append(active, graph.Range{First: rotary.first, Last: rotary.last})
 		}
 	}
-	stop := in.Stop
 	switch {
-	case stop == NoLayer:
-		stop = layers
-	case stop < 0:
-		stop += layers
-	}
-	if stop < 0 || stop > layers || (in.Start != NoLayer && stop < in.Start) {
-		return nil, nil, fmt.Errorf("%w: stop layer %d, expected %d to %d and none before the start layer", ErrInput, in.Stop, -layers, layers)
-	}
-	switch {
-	case stop < layers: // upstream runs a stop behind the last block to the logits
-		whole.Last = b.blockStart[stop] + 1
-		want = b.g.Nodes[b.blockStart[stop]].Out
+	case last < len(b.blockStart): // upstream runs a stop behind the last block to the logits
+		whole.Last = b.blockStart[last] + 1
+		want = b.g.Nodes[b.blockStart[last]].Out
 	case in.Output == OutputLogits, in.Output == OutputStream:
 		want = []graph.Value{b.logits}
 	case in.Output != OutputNone:

@@ -220,6 +220,7 @@ type built struct {
 	cos, sin                graph.Value   // behind the rotary component's hooks; None with learned positions
 	blockIn                 []graph.Value // in front of each block's hook_in, then in front of ln_final
 	blockStart              []int         // node of each block's hook_in
+	pasts                   []layerPast   // by layer
 	components              map[string]component
 }
 

@@ -43,7 +43,8 @@ func (o *RopeTable) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 }
 
 // Rope rotates x [batch, pos, head, d_head] by cos and sin [1 or batch, pos, rotary_dim]; dimensions beyond
-// rotary_dim pass unchanged.
+// rotary_dim pass unchanged. Its fourth input is optional: earlier keys [batch, p, …], which cos and sin are for too,
+// in front of x.
 type Rope struct{ Adjacent bool }
 
 // Name implements Op.
@@ -55,8 +56,29 @@ func (o *Rope) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 	if len(x.Shape()) != 4 || len(cos.Shape()) != 3 || !sameShape(cos, sin) || cos.Dim(2) > x.Dim(3) {
 		return nil, shapeError(o, in, "x [batch, pos, head, d_head], cos and sin [1 or batch, pos, rotary_dim]")
 	}
-	if cos.Dim(1) != x.Dim(1) || (cos.Dim(0) != 1 && cos.Dim(0) != x.Dim(0)) {
-		return nil, shapeError(o, in, "cos and sin for %d positions and 1 or %d batch rows", x.Dim(1), x.Dim(0))
+	past := 0
+	if len(in) > 3 && in[3] != nil {
+		past = in[3].Dim(1)
+	}
+	if cos.Dim(1) != past+x.Dim(1) || (cos.Dim(0) != 1 && cos.Dim(0) != x.Dim(0)) {
+		return nil, shapeError(o, in, "cos and sin for %d positions and 1 or %d batch rows", past+x.Dim(1), x.Dim(0))
+	}
+	if past > 0 {
+		var err error
+		if cos, err = behind(cos, past); err != nil {
+			return nil, err
+		}
+		defer cos.Release()
+		if sin, err = behind(sin, past); err != nil {
+			return nil, err
+		}
+		defer sin.Release()
 	}
 	return produce(b, x.DType(), x.Shape(), func(out *tensor.Tensor) error { return b.Launch("rope", x, cos, sin, out, o.Adjacent) })
+}
+
+// behind is a table [rows, pos, width] without its first positions.
+func behind(table *tensor.Tensor, first int) (*tensor.Tensor, error) {
+	s := table.Shape()
+	return table.View([]int{s[0], s[1] - first, s[2]}, table.Strides(), first*table.Strides()[1])
 }
