@@ -7,6 +7,8 @@ from typing import Any
 from . import hook_points, utilities
 from ._version import __version__
 from .ActivationCache import ActivationCache
+from .cache.key_value_cache import TransformerLensKeyValueCache
+from .cache.key_value_cache_entry import TransformerLensKeyValueCacheEntry
 from .config import TransformerBridgeConfig
 from .hook_points import HookPoint
 from .HookedRootModule import HookedRootModule
@@ -18,6 +20,8 @@ __all__ = [
     "HookedRootModule",
     "TransformerBridge",
     "TransformerBridgeConfig",
+    "TransformerLensKeyValueCache",
+    "TransformerLensKeyValueCacheEntry",
     "__version__",
     "hook_points",
     "utilities",
@@ -30,8 +34,6 @@ _LATER = {
     "HookedTransformer",
     "HookedTransformerConfig",
     "SVDInterpreter",
-    "TransformerLensKeyValueCache",
-    "TransformerLensKeyValueCacheEntry",
     "evals",
     "factories",
     "head_detector",

@@ -150,15 +150,16 @@ def float_input(
     return in_rows(array, dtype)
 
 
-def attention_mask(value: Any, batch: int, pos: int) -> Any:
-    """An int64 0/1 mask [batch, pos] of any numbers or bools of that shape."""
+def attention_mask(value: Any, batch: int, pos: int, past: int = 0) -> Any:
+    """An int64 0/1 mask [batch, pos], or [batch, past + pos], of any numbers or bools of that shape."""
     array = _on_cpu(value, "attention_mask")
     if array.ndim == 4:
         raise NotImplementedError(
             "attention masks of four axes are not supported yet; pass one of shape [batch, pos]"
         )
-    if tuple(array.shape) != (batch, pos):
+    if tuple(array.shape) not in ((batch, pos), (batch, past + pos)):
+        with_past = f", or {(batch, past + pos)} with the KV cache," if past else ","
         raise ValueError(
-            f"attention_mask must have the shape of the input, {(batch, pos)}, got {tuple(array.shape)}"
+            f"attention_mask must have the shape of the input, {(batch, pos)}{with_past} got {tuple(array.shape)}"
         )
     return in_rows(array != 0, "int64")

@@ -13,6 +13,7 @@ from . import arrays, closing, errors, replace
 from .inputs import Borrowed
 from .model import EngineModel
 from .native import go, native
+from .past import Past
 
 __all__ = ["Answer", "Question", "run"]
 
@@ -40,6 +41,7 @@ class Question:
     arguments: dict[str, Any] = field(default_factory=dict)
     output: str = "logits"
     keep: Sequence[int] | str = ()
+    past: Past | None = None  # keys and values of earlier tokens; the run adds its own
 
     def text(self, lent: Borrowed) -> str:
         """The question as the engine reads it, with handles for the arrays."""
@@ -50,6 +52,8 @@ class Question:
             array = getattr(self, name)
             if array is not None:
                 asked[name] = lent.add(array)
+        if self.past is not None:
+            asked["past"] = self.past.asked()
         if self.start is not None:
             asked["start"] = self.start
         if self.stop is not None:

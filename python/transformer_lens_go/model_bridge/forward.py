@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .._engine import arrays
 from .._engine.inputs import attention_mask as mask_input
 from .._engine.inputs import float_input, token_ids
 from .._engine.run import Answer, Question, run
+from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
+from .caches import Caching, open_cache
+from .past_key_values import PastKeyValues
 from .text import TextMixin
 
 __all__ = ["ForwardMixin", "Kept"]
 
 Kept = list[tuple[int, Any]]
 
-_RETURN_TYPES = ("logits", "loss", "both", "predictions", None)
+_RETURN_TYPES = ("logits", "loss", "both", "predictions", "logits_and_cache", None)
 # What Hugging Face models return beside the logits; it changes nothing of what is returned here.
-_WITHOUT_EFFECT = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
+_CACHING = ("past_key_values", "past_kv_cache", "use_cache", "use_past_kv_cache")
+_WITHOUT_EFFECT = ("output_attentions", "output_hidden_states", "return_dict")
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class _Wanted:
     labels: Any
     tokens: Any
     mask: Any
+    cache: Any
 
     def check(self) -> None:
         """Raise ValueError for a loss that has no targets."""
@@ -70,15 +73,20 @@ class ForwardMixin(TextMixin):
         Args:
             input: a list of texts is padded on `padding_side` (None: the tokenizer's).
             return_type: "logits" [batch, pos, d_vocab], "loss" (of the next tokens; a scalar), "both" (a
-                tuple), "predictions" (the text of masked tokens), or None.
+                tuple), "predictions" (the text of masked tokens), "logits_and_cache" (a tuple with what to
+                pass as `past_key_values` next), or None.
             loss_per_token: losses [batch, pos - 1] in place of their mean.
-            attention_mask: 0 for positions to leave out, 1 for the others: [batch, pos].
+            attention_mask: 0 for positions to leave out, 1 for the others: [batch, pos], or of cached and
+                new positions, [batch, past + pos].
             labels: targets [batch, pos] for the loss in place of the ids; -100 does not count.
             start_at_layer: `input` is the residual stream [batch, pos, d_model] entering that block.
             stop_at_layer: return the residual stream entering that block; blocks from there on do not run.
                 Negative ones count from the end.
+            past_key_values: the KV cache of earlier tokens, from "logits_and_cache" (or a DynamicCache of
+                transformers): `input` is the new tokens only, and their keys and values are added to it.
 
-        `position_ids` may be given as a keyword.
+        Keywords: `position_ids` [batch, pos]; `past_kv_cache`, a TransformerLensKeyValueCache, in place of
+        `past_key_values`; `use_cache=False` for "logits_and_cache" without a cache.
         """
         absent = {
             "pixel_values": pixel_values,
@@ -117,6 +125,7 @@ class ForwardMixin(TextMixin):
     ) -> tuple[Any, Kept, int]:
         """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
         attention_mask, positions = _keywords(return_type, attention_mask, kwargs)
+        cache = _cache_given(kwargs)
         question = Question(keep=keep)
         if start_at_layer is not None:
             self._start(question, input, start_at_layer)
@@ -129,27 +138,47 @@ class ForwardMixin(TextMixin):
             question.tokens = self._ids(input, prepend_bos, padding_side)
             if attention_mask is None and positions is None and side == "left":
                 attention_mask, positions = self._left_padding(input, question.tokens, side)
+                positions = positions if cache is None else None  # they depend on the cache too
         given = next(a for a in (question.tokens, question.embeds, question.resid) if a is not None)
         batch, pos = given.shape[:2]
-        if attention_mask is not None:
-            question.attention_mask = mask_input(attention_mask, batch, pos)
-            if question.tokens is None and positions is None:
-                # embeddings and streams keep their places, masked or not, as upstream
-                positions = np.arange(pos)[None].repeat(batch, 0)
-        if positions is not None:
-            question.positions = token_ids(positions)
+        if cache is None and return_type == "logits_and_cache" and kwargs.get("use_cache", True):
+            cache = PastKeyValues.for_model(self.cfg, batch)
+        caching = self._go_on(question, cache, batch, pos, attention_mask, positions)
         if labels is not None:
             labels = token_ids(labels)
-        wanted = _Wanted(
-            return_type, loss_per_token, labels, question.tokens, question.attention_mask
-        )
+        new_mask = question.attention_mask
+        if caching is not None and new_mask is not None:
+            new_mask = new_mask[:, caching.length :]
+        wanted = _Wanted(return_type, loss_per_token, labels, question.tokens, new_mask, cache)
         stops = self._stop(question, stop_at_layer, start_at_layer)
         if not stops:
             wanted.check()
             question.output = "logits" if return_type is not None else "none"
         with run(self._engine, question) as answer:
+            if caching is not None:
+                caching.done()
             output = answer.output("the residual stream") if stops else self._finish(answer, wanted)
             return output, answer.kept(), batch
+
+    def _go_on(
+        self,
+        question: Question,
+        cache: Any,
+        batch: int,
+        pos: int,
+        mask: Any,
+        positions: Any,
+    ) -> Caching | None:
+        """Note the mask, the positions and the cache of a run over `pos` tokens."""
+        caching = None
+        if cache is not None:
+            caching = open_cache(cache, self.cfg, batch, pos, mask)
+            question.past, question.attention_mask = caching.past, caching.mask
+        elif mask is not None:
+            question.attention_mask = mask_input(mask, batch, pos)
+        if positions is not None:
+            question.positions = token_ids(positions)
+        return caching
 
     def _ids(self, input: Any, prepend_bos: bool | None, padding_side: Any) -> Any:
         if isinstance(input, str):
@@ -213,6 +242,8 @@ class ForwardMixin(TextMixin):
         logits = answer.output("the logits")
         if wanted.return_type == "logits":
             return logits
+        if wanted.return_type == "logits_and_cache":
+            return logits, wanted.cache
         if wanted.return_type == "predictions":
             return self._predictions(logits, wanted.tokens)
         if wanted.labels is not None:
@@ -257,18 +288,34 @@ class ForwardMixin(TextMixin):
 
 def _keywords(return_type: Any, mask: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The mask and the positions among what was passed; raises for what the engine does not take."""
-    if return_type == "logits_and_cache" or kwargs.pop("past_key_values", None) is not None:
-        raise NotImplementedError(
-            "the KV cache (return_type='logits_and_cache', past_key_values=) is not in this version yet: "
-            "pass the whole sequence"
-        )
     if return_type not in _RETURN_TYPES:
         raise ValueError(f"Invalid return_type: {return_type}. Expected one of {_RETURN_TYPES}")
     for name, models in (("pixel_values", "multimodal or vision"), ("input_values", "audio")):
         if kwargs.pop(name, None) is not None:
             raise ValueError(f"{name} can only be passed to {models} models; this one reads text")
     positions, other = kwargs.pop("position_ids", None), kwargs.pop("one_zero_attention_mask", None)
-    unknown = sorted(set(kwargs) - {*_WITHOUT_EFFECT, "use_past_kv_cache"})
+    unknown = sorted(set(kwargs) - {*_WITHOUT_EFFECT, *_CACHING})
     if unknown:
         raise TypeError(f"forward() got unexpected keyword arguments: {', '.join(unknown)}")
     return (other if mask is None else mask), positions
+
+
+def _cache_given(kwargs: dict[str, Any]) -> Any:
+    """The KV cache that was passed, of either kind, or None."""
+    past_key_values, past_kv_cache = kwargs.get("past_key_values"), kwargs.get("past_kv_cache")
+    if past_kv_cache is None:
+        if isinstance(past_key_values, TransformerLensKeyValueCache):
+            raise TypeError(
+                "a TransformerLensKeyValueCache is passed as past_kv_cache, not as past_key_values"
+            )
+        return past_key_values
+    if past_key_values is not None:
+        raise ValueError(
+            "past_key_values and past_kv_cache are two caches for one run; pass one of them"
+        )
+    if not isinstance(past_kv_cache, TransformerLensKeyValueCache):
+        raise TypeError(
+            "past_kv_cache must be a TransformerLensKeyValueCache (see its init_cache), not "
+            f"{type(past_kv_cache).__name__}"
+        )
+    return past_kv_cache

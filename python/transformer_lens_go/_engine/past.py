@@ -1,0 +1,131 @@
+"""Keys and values of earlier tokens, kept by the engine: what a run is given of a KV cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from . import arrays, errors, fork
+from .inputs import borrow
+from .native import go
+
+__all__ = ["Entry", "Past", "keep_entry"]
+
+Half = Literal["keys", "values"]
+
+
+class Entry:
+    """One layer's past keys and values, [batch, pos, head, d_head] each, in memory that doubles when it is full.
+
+    Arrays that it hands out are views of that memory: what is written to them counts in the next run. They stay as
+    they are when the entry grows.
+    """
+
+    __slots__ = ("__weakref__", "_closer", "_given", "handle")
+
+    def __init__(
+        self, dtype: str = "float32", batch: int = 0, heads: int = 0, d_head: int = 0
+    ) -> None:
+        self.handle: int = errors.call(go.EntryNew, dtype, batch, heads, d_head)
+        self._closer = fork.finalize(self, go.EntryClose, self.handle)
+        self._given: dict[str, Any] = {}  # arrays of the caller's that the entry looks into
+
+    @classmethod
+    def of(cls, keys: Any, values: Any) -> Entry:
+        """An entry that starts from these arrays."""
+        entry = cls()
+        entry.set("keys", keys)
+        entry.set("values", values)
+        return entry
+
+    def __len__(self) -> int:
+        return errors.call(go.EntryLen, self.handle)
+
+    def get(self, half: Half) -> Any:
+        """The past keys or values: the array that was set, or a view of the engine's memory."""
+        given = self._given.get(half)
+        if given is not None:
+            return given
+        export = go.EntryKeys if half == "keys" else go.EntryValues
+        return arrays.take(errors.call(export, self.handle))
+
+    def set(self, half: Half, value: Any) -> None:
+        """Start from `value` [batch, pos, head, d_head], which is copied when the entry grows, not before."""
+        array = arrays.asarray(value)
+        handle = borrow(_plain(array))
+        try:
+            keys, values = (handle, 0) if half == "keys" else (0, handle)
+            errors.call(go.EntrySet, self.handle, keys, values)
+        finally:
+            arrays.close(handle)
+        self._given[half] = array
+
+    def append(self, keys: Any, values: Any, frozen: bool) -> tuple[Any, Any]:
+        """All keys and all values, new ones behind the past; they become the past unless `frozen`."""
+        lent = [borrow(_plain(arrays.asarray(array))) for array in (keys, values)]
+        try:
+            told = errors.call(go.EntryAppend, self.handle, *lent, frozen)
+        finally:
+            for handle in lent:
+                arrays.close(handle)
+        if not frozen:
+            self._given.clear()
+        all_keys, all_values = json.loads(told)
+        return arrays.take(all_keys), arrays.take(all_values)
+
+    def crop(self, length: int) -> None:
+        """Keep the first `length` positions."""
+        errors.call(go.EntryCrop, self.handle, length)
+        self._given.clear()
+
+    def grown(self) -> None:
+        """Note that a run has added to the entry, so that it no longer looks into arrays of the caller's."""
+        self._given.clear()
+
+    def __reduce__(self) -> Any:
+        return keep_entry, (self.get("keys"), self.get("values"))
+
+
+def keep_entry(keys: Any, values: Any) -> Entry:
+    """The entry that a copy or a pickle of one becomes."""
+    return Entry.of(keys, values)
+
+
+def _plain(array: Any) -> Any:
+    """The array itself, without its autograd graph."""
+    if arrays.torch is None:
+        return array if all(step >= 0 for step in array.strides) else array.copy()
+    if not array.is_cpu:
+        raise ValueError(f"keys and values of a KV cache must be on the CPU, not on {array.device}")
+    return array.detach().resolve_neg()
+
+
+class Past:
+    """The KV cache of one run: an entry for each layer, whether each is frozen, and what the keys are.
+
+    `rotated` keys are as attention uses them, turned by their position; others as the key projection gave them.
+    """
+
+    __slots__ = ("_asked", "entries", "frozen")
+
+    def __init__(
+        self, entries: Sequence[Entry], frozen: Sequence[bool] | None, rotated: bool
+    ) -> None:
+        self.entries, self.frozen = entries, frozen
+        self._asked: dict[str, Any] = {
+            "entries": [entry.handle for entry in entries],
+            "rotated": rotated,
+        }
+        if frozen is not None:
+            self._asked["frozen"] = list(frozen)
+
+    def asked(self) -> dict[str, Any]:
+        """The cache as the engine reads it."""
+        return self._asked
+
+    def grown(self) -> None:
+        """Note that a run has ended well."""
+        for index, entry in enumerate(self.entries):
+            if self.frozen is None or not self.frozen[index]:
+                entry.grown()
