@@ -46,6 +46,10 @@ class AliasedHookPoint:
     def hook_conversion(self) -> Any:
         return self._target.hook_conversion
 
+    @property
+    def positions(self) -> range | None:
+        return self._target.positions
+
     def layer(self) -> int:
         return layer_of(self.name)
 

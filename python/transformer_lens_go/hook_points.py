@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from ._engine import arrays
 from ._engine.hooks import OwnPoint
 from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
+from ._engine.where import here
 from .hook_calls import (
     Removable,
     call_backward,
@@ -306,6 +307,16 @@ class HookPoint(EnginePart, Module):
             if result is not None:
                 x = result
         return x
+
+    @property
+    def positions(self) -> range | None:
+        """While a hook of an engine model is called: where in the whole sequence, padding included, the position
+        axis of its value stands. In generation that is the prompt, then one position at a time.
+
+        In scores and patterns it is the axis of queries; their keys begin at position 0. None outside of a run, in a
+        component that runs by itself, and in models of your own.
+        """
+        return here.positions if self._table is not None else None
 
     def layer(self) -> int:
         """The block that the point belongs to; ValueError or IndexError where its name says none."""

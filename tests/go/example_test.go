@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -179,6 +181,47 @@ func Example_error() {
 	// Output:
 	// hook blocks.0.mlp.hook_out: the returned tensor does not fit: given shape [1 3 9], expected [1 3 8] or what broadcasts to it
 	// true
+}
+
+// A text is read once, and two continuations go on from what it left in a frozen KV cache.
+func ExampleModel_cache() {
+	m, err := openTiny()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	cache, err := m.NewCache(1, true)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer cache.Release()
+	logits := func(past *kvcache.Cache, ids ...int64) []float32 {
+		in, err := ask(ids...)
+		if err != nil {
+			fmt.Println(err)
+			return nil
+		}
+		defer in.Tokens.Release()
+		in.Past = past
+		r, err := m.Forward(context.Background(), in)
+		if err != nil {
+			fmt.Println(err)
+			return nil
+		}
+		defer r.Release()
+		return slices.Clone(r.Output.Float32s()[r.Output.Len()-r.Output.Dim(2):])
+	}
+	logits(cache, 3, 1, 4)
+	cache.Freeze()
+	for _, next := range []int64{1, 5} {
+		behind, whole := logits(cache, next), logits(nil, 3, 1, 4, next)
+		fmt.Println(slices.Equal(behind, whole), cache.Len())
+	}
+	// Output:
+	// true 3
+	// true 3
 }
 
 // TestNothingLeft: a Go program that releases what it was given leaves nothing behind.

@@ -39,8 +39,9 @@ def test_return_types(model: Any, xp: Arrays) -> None:
     assert isinstance(logits, np.ndarray if xp.torch is None else xp.torch.Tensor)
     with pytest.raises(ValueError, match="Invalid return_type: nonsense"):
         model(ids, return_type="nonsense")
-    with pytest.raises(NotImplementedError, match="KV cache"):
-        model(ids, return_type="logits_and_cache")
+    logits_again, cache = model(ids, return_type="logits_and_cache")
+    assert xp.same(logits_again, logits)
+    assert cache.get_seq_length() == 6
 
 
 def test_losses(model: Any, xp: Arrays) -> None:

@@ -227,7 +227,7 @@ def test_wheel_contents(wheel: Path, tmp_path: Path) -> None:
     metadata = email.message_from_string((info / "METADATA").read_text())
     assert metadata["Name"] == "transformer-lens-go"
     required = [r for r in metadata.get_all("Requires-Dist") or [] if "extra ==" not in r]
-    assert [re.split(r"\W", r)[0] for r in required] == ["numpy"]
+    assert [re.split(r"\W", r)[0] for r in required] == ["numpy", "tqdm"]
     assert not list(folder.glob("*.libs"))
 
 

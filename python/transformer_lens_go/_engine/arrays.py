@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "is_array",
     "is_floating",
     "kind",
+    "no_grad",
     "np",
     "numpy_view",
     "stack",
@@ -142,6 +144,11 @@ def asarray(value: Any) -> Any:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     return np.asarray(value)
+
+
+def no_grad() -> Any:
+    """A context without autograd; without torch there is none anyway."""
+    return torch.no_grad() if torch is not None else nullcontext()
 
 
 def zeros(shape: Sequence[int], name: str = "float32") -> Any:

@@ -105,14 +105,15 @@ class Past:
     """The KV cache of one run: an entry for each layer, whether each is frozen, and what the keys are.
 
     `rotated` keys are as attention uses them, turned by their position; others as the key projection gave them.
+    `length` is how many positions there are.
     """
 
-    __slots__ = ("_asked", "entries", "frozen")
+    __slots__ = ("_asked", "entries", "frozen", "length")
 
     def __init__(
-        self, entries: Sequence[Entry], frozen: Sequence[bool] | None, rotated: bool
+        self, entries: Sequence[Entry], frozen: Sequence[bool] | None, rotated: bool, length: int
     ) -> None:
-        self.entries, self.frozen = entries, frozen
+        self.entries, self.frozen, self.length = entries, frozen, length
         self._asked: dict[str, Any] = {
             "entries": [entry.handle for entry in entries],
             "rotated": rotated,

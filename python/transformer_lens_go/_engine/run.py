@@ -14,6 +14,7 @@ from .inputs import Borrowed
 from .model import EngineModel
 from .native import go, native
 from .past import Past
+from .where import here
 
 __all__ = ["Answer", "Question", "run"]
 
@@ -62,6 +63,14 @@ class Question:
             handles = {name: lent.add(array) for name, array in self.arguments.items()}
             asked["component"] = {"name": self.component, "args": handles}
         return json.dumps(asked)
+
+    def positions_of_input(self) -> range | None:
+        """Where in the whole sequence the input stands; None where a component runs by itself."""
+        for given in (self.tokens, self.embeds, self.resid):
+            if given is not None:
+                first = 0 if self.past is None else self.past.length
+                return range(first, first + given.shape[1])
+        return None
 
     def floating_inputs(self) -> list[Any]:
         """The given arrays that may carry gradients."""
@@ -120,8 +129,12 @@ def run(model: EngineModel, question: Question) -> Answer:
     dispatch = (
         _plain(model.hooks.calls, alive) if live is None else _grad(model.hooks.calls, alive, live)
     )
-    with Borrowed() as lent:
-        result = _call(model.handle, question.text(lent), dispatch)
+    outer, here.positions = here.positions, question.positions_of_input()
+    try:
+        with Borrowed() as lent:
+            result = _call(model.handle, question.text(lent), dispatch)
+    finally:
+        here.positions = outer
     del alive
     return Answer(json.loads(errors.call(go.ResultTake, result)), live)
 

@@ -16,6 +16,8 @@ from .directions import DirectionsMixin
 from .flags import FlagsMixin
 from .forward import ForwardMixin
 from .generalized_components.base import ABSENT
+from .generation import GenerationMixin
+from .hf_generation import HFGenerationMixin
 from .hooking import HookingMixin
 from .later import LaterMixin
 from .loading import boot_transformers
@@ -36,6 +38,8 @@ class TransformerBridge(
     FlagsMixin,
     WeightsMixin,
     TextMixin,
+    GenerationMixin,
+    HFGenerationMixin,
     DirectionsMixin,
     LaterMixin,
     HookIntrospectionMixin,

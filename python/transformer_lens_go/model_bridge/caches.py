@@ -23,8 +23,7 @@ class Caching:
     """A run's use of a cache that the caller holds."""
 
     past: Past
-    length: int  # positions that it held before the run
-    mask: Any  # of past and new tokens, int64 [batch, length + pos]; None: no padding
+    mask: Any  # of past and new tokens, int64 [batch, past + pos]; None: no padding
     keep: Callable[[], None]  # called when the run has ended well
 
     def done(self) -> None:
@@ -81,7 +80,7 @@ def _of_transformer_lens(
         if not cache.frozen:
             cache.previous_attention_mask = whole
 
-    return Caching(Past(entries, frozen, rotated=False), length, whole, keep)
+    return Caching(Past(entries, frozen, False, length), whole, keep)
 
 
 def _of_past_key_values(cache: PastKeyValues, batch: int, pos: int, mask: Any) -> Caching:
@@ -98,7 +97,7 @@ def _of_past_key_values(cache: PastKeyValues, batch: int, pos: int, mask: Any) -
         padded = whole is not None and bool((whole == 0).any())
         cache._mask = to_numpy(whole).copy() if padded else None
 
-    return Caching(cache._past(), length, whole, keep)
+    return Caching(cache._past(length), whole, keep)
 
 
 def _of_transformers(cache: Any, cfg: Any, batch: int, pos: int, mask: Any) -> Caching:
@@ -135,4 +134,4 @@ def _of_transformers(cache: Any, cfg: Any, batch: int, pos: int, mask: Any) -> C
             if new[0].shape[2]:
                 cache.update(*new, index)
 
-    return Caching(Past(entries, None, rotated=True), length, whole, keep)
+    return Caching(Past(entries, None, True, length), whole, keep)

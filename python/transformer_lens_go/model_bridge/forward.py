@@ -148,7 +148,7 @@ class ForwardMixin(TextMixin):
             labels = token_ids(labels)
         new_mask = question.attention_mask
         if caching is not None and new_mask is not None:
-            new_mask = new_mask[:, caching.length :]
+            new_mask = new_mask[:, caching.past.length :]
         wanted = _Wanted(return_type, loss_per_token, labels, question.tokens, new_mask, cache)
         stops = self._stop(question, stop_at_layer, start_at_layer)
         if not stops:

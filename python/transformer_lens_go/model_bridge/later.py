@@ -7,10 +7,6 @@ from typing import Any
 __all__ = ["LaterMixin"]
 
 _METHODS = {
-    "generate": "text generation",
-    "generate_stream": "text generation",
-    "hf_generate": "generation by transformers",
-    "diffusion_generate": "diffusion generation",
     "enable_compatibility_mode": "compatibility mode (HookedTransformer's weight processing)",
     "process_weights": "weight processing",
     "encoder_output": "encoder models",

@@ -85,8 +85,8 @@ class PastKeyValues:
         heads = cfg.n_heads if cfg.n_key_value_heads is None else cfg.n_key_value_heads
         return cls(arrays.dtype_name(cfg.dtype), cfg.n_layers, batch, heads, cfg.d_head)
 
-    def _past(self) -> Past:
-        return Past([layer._entry for layer in self.layers], None, rotated=True)
+    def _past(self, length: int) -> Past:
+        return Past([layer._entry for layer in self.layers], None, True, length)
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 
 from . import f64, libs
 from .compare import check_tensor
@@ -87,3 +88,16 @@ def test_random_texts(smollm2: libs.Pair, seed: int) -> None:
     smollm2.same(lambda m: m.to_str_tokens(texts), "str tokens")
     smollm2.same(lambda m: m.to_tokens(texts), "tokens")
     smollm2.same(lambda m: m.to_string(m.to_tokens(texts, padding_side="left")), "strings")
+
+
+def test_generation(smollm2: libs.Pair) -> None:
+    """The same greedy and the same seeded draws, one text and several."""
+    options = dict(max_new_tokens=12, verbose=False, stop_at_eos=False)
+    smollm2.same(lambda m: m.generate(TEXTS[0], do_sample=False, **options))
+    smollm2.same(lambda m: m.generate(TEXTS[:3], do_sample=False, **options))
+
+    def drawn(model: object) -> object:
+        torch.manual_seed(3)
+        return model.generate(TEXTS[3], top_p=0.9, **options)  # type: ignore[attr-defined]
+
+    smollm2.same(drawn)
