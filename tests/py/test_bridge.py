@@ -193,7 +193,7 @@ def test_input_to_embed(model: Any, xp: Arrays) -> None:
             "four axes",
         ),
         (lambda m, xp: m(xp.ids(), banana=1), TypeError, "unexpected keyword arguments: banana"),
-        (lambda m, xp: m(xp.ids(), past_key_values=[1]), NotImplementedError, "KV cache"),
+        (lambda m, xp: m(xp.ids(), past_key_values=[1]), TypeError, "logits_and_cache"),
         (
             lambda m, xp: m(xp.ids(), pixel_values=[1]),
             ValueError,

@@ -162,7 +162,7 @@ def test_nothing_is_handed_out_by_calls_on_the_whole_model(model: Any) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "generate",
+        "init_weights",
         "enable_compatibility_mode",
         "process_weights",
         "all_composition_scores",
