@@ -11,6 +11,8 @@ import (
 
 // NewCache makes an empty KV cache for this model. With rotated, keys are kept turned by their positions.
 func (m *Model) NewCache(batch int, rotated bool) (*kvcache.Cache, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	c, err := kvcache.New(m.backend, m.cacheShape(batch))
 	if err == nil {
 		c.Rotated = rotated
@@ -19,7 +21,7 @@ func (m *Model) NewCache(batch int, rotated bool) (*kvcache.Cache, error) {
 }
 
 func (m *Model) cacheShape(batch int) kvcache.Shape {
-	return kvcache.Shape{DType: tensor.Float32, Heads: m.Spec.NKVHeads, DHead: m.Spec.DHead, Batch: batch, Layers: m.Spec.NLayers}
+	return kvcache.Shape{DType: m.dtype, Heads: m.Spec.NKVHeads, DHead: m.Spec.DHead, Batch: batch, Layers: m.Spec.NLayers}
 }
 
 // turn is a run's use of the cache that it was given; without one its methods work on nil.

@@ -3,6 +3,7 @@
 package model_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -293,4 +294,36 @@ func TestOneRunExtendsACacheAtATime(t *testing.T) {
 	if c.Len() != 3 {
 		t.Errorf("%d positions", c.Len())
 	}
+}
+
+// TestCachesInEveryDType: a cache is of the model's dtype, the bits are those of the whole, and a cache of another
+// dtype is refused.
+func TestCachesInEveryDType(t *testing.T) {
+	eachKind(t, func(t *testing.T, m *model.Model, rotated bool) {
+		ids := words(t, 2, 9)
+		for _, dt := range dtypes {
+			old := newCache(t, m, 2, rotated)
+			convert(t, m, dt)
+			want := bits(run(t, m, asking(ids)).Output)
+			c := newCache(t, m, 2, rotated)
+			row := len(want) / 2 / 9
+			for _, piece := range [][2]int{{0, 4}, {4, 5}, {5, 9}} {
+				in := asking(tokensOf(t, ids, piece[0], piece[1]))
+				in.Past = c
+				in.Mask = integers(t, slices.Repeat([]int64{1}, 2*(piece[1]-piece[0])), 2, piece[1]-piece[0])
+				got := bits(run(t, m, in).Output)
+				for b := range 2 {
+					n := (piece[1] - piece[0]) * row
+					if !bytes.Equal(got[b*n:(b+1)*n], want[(b*9+piece[0])*row:(b*9+piece[1])*row]) {
+						t.Fatalf("%s, positions %v, row %d: other bits than in the whole", dt, piece, b)
+					}
+				}
+			}
+			in := asking(ids)
+			in.Past = old
+			if _, err := m.Forward(context.Background(), in); !errors.Is(err, kvcache.ErrMismatch) {
+				t.Errorf("a cache of another dtype than %s: %v", dt, err)
+			}
+		}
+	})
 }

@@ -18,17 +18,11 @@ func convertTo(dst, src *tensor.Tensor) error {
 	if dst.Len() != src.Len() || !dst.Contiguous() || !src.DType().Floating() || !dst.DType().Floating() {
 		return fmt.Errorf("cpu: convert %s %v to %s %v", src.DType(), src.Shape(), dst.DType(), dst.Shape())
 	}
-	if !src.Contiguous() {
-		own, err := tensor.New(src.DType(), src.Shape()...)
-		if err != nil {
-			return err
-		}
-		defer own.Release()
-		if err := copyTo(own, src); err != nil {
-			return err
-		}
-		src = own
+	src, err := inRows(src)
+	if err != nil {
+		return err
 	}
+	defer src.Release()
 	n := src.Len()
 	switch from, to := src.DType(), dst.DType(); {
 	case from == to:
@@ -57,6 +51,22 @@ func convertTo(dst, src *tensor.Tensor) error {
 		return convertTo(dst, between)
 	}
 	return nil
+}
+
+// inRows is the tensor itself, or a contiguous copy. The caller releases it.
+func inRows(t *tensor.Tensor) (*tensor.Tensor, error) {
+	if t.Contiguous() {
+		return t.Retain(), nil
+	}
+	own, err := tensor.New(t.DType(), t.Shape()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyTo(own, t); err != nil {
+		own.Release()
+		return nil, err
+	}
+	return own, nil
 }
 
 // copyStrided makes a strided tensor contiguous.

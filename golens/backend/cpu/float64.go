@@ -104,7 +104,16 @@ func affineWide(a arguments) error {
 }
 
 func ropeWide(a arguments) error {
-	x, cos, sin := a.tensor(0), a.tensor(1), a.tensor(2)
+	var dense [3]*tensor.Tensor // keys of a KV cache, and tables for the positions behind it, have strides
+	for i := range dense {
+		t, err := inRows(a.tensor(i))
+		if err != nil {
+			return err
+		}
+		defer t.Release()
+		dense[i] = t
+	}
+	x, cos, sin := dense[0], dense[1], dense[2]
 	heads, dim, rotary, pos := x.Dim(2), x.Dim(3), cos.Dim(2), x.Dim(1)
 	in, out := x.Float64s(), a.tensor(3).Float64s()
 	half, step := rotary/2, 1
