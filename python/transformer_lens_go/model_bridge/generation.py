@@ -45,6 +45,7 @@ class GenerationMixin:
     to_tokens: Any
     run_with_cache: Any
     _need_tokenizer: Any
+    _engine: Any
 
     def generate(
         self,
@@ -240,7 +241,9 @@ class GenerationMixin:
         if isinstance(input, (str, list)):
             prompt = self._text_prompt(input, prepend_bos)
         elif arrays.is_array(input) and arrays.is_floating(input):
-            prompt = _Prompt(float_input(input, self.cfg.d_model, "embeddings", self._float_dtype(), 3), "embeds")
+            prompt = _Prompt(
+                float_input(input, self.cfg.d_model, "embeddings", self._engine.dtype, 3), "embeds"
+            )
         else:
             prompt = _Prompt(token_ids(input), "tokens")
         if mask is not None:
