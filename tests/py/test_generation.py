@@ -323,6 +323,11 @@ def test_what_hf_generate_refuses(model: Any, xp: Arrays) -> None:
     assert told.past_key_values.get_seq_length() == 9
 
 
+def test_there_is_no_diffusion(model: Any, xp: Arrays) -> None:
+    with pytest.raises(NotImplementedError, match="no native sampler"):
+        model.diffusion_generate(xp.ids())
+
+
 def test_a_second_bos_is_warned_of(xp: Arrays) -> None:
     model = stored_model("llama")
     bos = model.tokenizer.bos_token

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny_models import D_HEAD, N_HEADS, N_LAYERS, Arrays
-from transformer_lens_go import TransformerLensKeyValueCache, TransformerLensKeyValueCacheEntry
+from transformer_lens_go import (
+    TransformerLensKeyValueCache,
+    TransformerLensKeyValueCacheEntry,
+    cache,
+)
 from transformer_lens_go._engine.model import counts
 from transformer_lens_go.utilities.cache import get_pos_offset
 
@@ -146,6 +150,18 @@ def test_copies(model: Any, xp: Arrays, again: Run) -> None:
     assert xp.same(model(ids[:, :2], past_kv_cache=other), want)
     if again is not copy.copy:  # which shares its entries
         assert cache[0].past_keys.shape[1] == 6
+
+
+def test_where_they_are() -> None:
+    assert cache.key_value_cache.TransformerLensKeyValueCache is TransformerLensKeyValueCache
+    entry = cache.key_value_cache_entry.TransformerLensKeyValueCacheEntry
+    assert entry is TransformerLensKeyValueCacheEntry
+
+
+def test_an_entry_by_itself(llama: Any, xp: Arrays) -> None:
+    entry = TransformerLensKeyValueCacheEntry.init_cache_entry(llama.cfg, None, 3)
+    assert tuple(entry.past_keys.shape) == (3, 0, heads_of(llama), D_HEAD)
+    assert str(entry.past_values.dtype).endswith("float32")
 
 
 # runs
