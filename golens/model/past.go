@@ -80,7 +80,7 @@ func (t *turn) mask(in *Input, s span) (*tensor.Tensor, error) {
 		if in.Mask == nil {
 			return nil, nil
 		}
-		return in.Mask.Retain(), nil
+		return sameMemory(in.Mask)
 	}
 	before := t.cache.Mask
 	if before != nil && (len(before.Shape()) != 2 || before.Dim(0) != s.batch || before.Dim(1) != s.past || before.Int64s() == nil) {
@@ -96,11 +96,14 @@ func (t *turn) mask(in *Input, s span) (*tensor.Tensor, error) {
 				ErrInput, given.DType(), d, s.batch, s.pos, s.batch, s.total(), s.past)
 		}
 		if given.Dim(1) == s.total() {
-			return given.Retain(), nil
+			return sameMemory(given)
 		}
 	}
 	return joinMasks(before, given, s)
 }
+
+// sameMemory is a tensor over the caller's, who may give it to several runs at once: they must not share its count.
+func sameMemory(t *tensor.Tensor) (*tensor.Tensor, error) { return t.View(t.Shape(), t.Strides(), 0) }
 
 // joinMasks puts the mask of new tokens behind that of earlier ones; nil: all are tokens.
 func joinMasks(before, given *tensor.Tensor, s span) (*tensor.Tensor, error) {
