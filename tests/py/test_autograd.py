@@ -220,8 +220,9 @@ def test_a_model_within_a_module(gpt2: Any) -> None:
     assert len(names) == len(list(gpt2.parameters())) + 2
     probe.eval().to("cpu")
     assert "model.blocks.0.mlp.out.weight" in probe.state_dict()
-    with pytest.raises(NotImplementedError, match=r"moving a model to torch\.float64"):
-        probe.double()
+    probe.double()
+    assert gpt2.cfg.dtype is torch.float64
+    assert gpt2.blocks[0].mlp.out.weight.dtype is torch.float64
 
 
 def test_points_of_ones_own_have_backward_hooks() -> None:
