@@ -12,7 +12,7 @@ import torch
 from . import f64, libs, tiny
 from .table import FIGURE
 
-SEEDS = 4
+SEEDS = 12  # the largest of so many is a steady figure; of four it is a matter of luck
 KINDS = ["gpt2", "llama_gqa", "mistral", "qwen2"]
 NARROW = [torch.bfloat16, torch.float16]
 
@@ -43,12 +43,15 @@ def _near(got: torch.Tensor, want: torch.Tensor, exact: torch.Tensor, dtype: tor
 def test_narrow_logits_are_as_close_to_float64(
     kind: str,
     dtype: torch.dtype,
+    everything: bool,
     seed: int,
     reference: libs.Lib,
     subject: libs.Lib,
     checkpoint: Checkpoint,
     record_property: Callable[[str, object], None],
 ) -> None:
+    if not everything and kind in ("mistral", "qwen2"):
+        pytest.skip("sampled out; --all runs it")
     ours, theirs = [], []
     for offset in range(SEEDS):
         folder = checkpoint(kind, seed + offset)
