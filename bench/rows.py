@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -96,3 +97,42 @@ def hook_cost(model: Any, repeats: int, clock: Callable[[], float]) -> dict[str,
     without, one, eleven = fastest(0), fastest(1), fastest(11)
     each = 1e6 / len(names)
     return {"alone": (one - without) * each, "behind another": (eleven - one) / 10 * each}
+
+
+def own_module_cost(library: str, repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Microseconds of a HookPoint in a user's own module: called without hooks and with one, and of runs with hooks."""
+    tl = importlib.import_module(library)
+    points = importlib.import_module(f"{library}.hook_points")
+
+    class Own(tl.HookedRootModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.points = torch.nn.ModuleList([points.HookPoint() for _ in range(100)])
+            self.setup()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for point in self.points:
+                x = point(x)
+            return x
+
+    own, x = Own(), torch.ones(4)
+    plain, hooked = points.HookPoint(), points.HookPoint()
+    hooked.add_hook(nothing)
+    ten = [(f"points.{i}", nothing) for i in range(10)]
+    runs: dict[str, tuple[int, Callable[[], Any]]] = {
+        "without hooks": (200, lambda: plain(x)),
+        "with one": (200, lambda: hooked(x)),
+        "run_with_cache": (1, lambda: own.run_with_cache(x)),
+        "run_with_hooks": (1, lambda: own.run_with_hooks(x, fwd_hooks=ten)),
+    }
+
+    def fastest(times: int, run: Callable[[], Any]) -> float:
+        best = float("inf")
+        for _ in range(repeats):
+            start = clock()
+            for _ in range(times):
+                run()
+            best = min(best, clock() - start)
+        return 1e6 * best / times
+
+    return {name: fastest(*run) for name, run in runs.items()}

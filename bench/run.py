@@ -175,6 +175,31 @@ def hook_costs(cache: Path, rounds: int, repeats: int) -> list[Line]:
     return [alone, behind]
 
 
+# what own_module_cost shows: key, name in the table
+OWN = {
+    "without hooks": "a HookPoint of one's own without hooks, one call",
+    "with one": "a HookPoint of one's own with a hook that does nothing, one call",
+    "run_with_cache": "run_with_cache of 100 HookPoints of one's own",
+    "run_with_hooks": "run_with_hooks on 10 of 100 HookPoints of one's own",
+}
+
+
+def own_modules(rounds: int, repeats: int, wanted: Callable[[str], bool]) -> list[Line]:
+    """What HookPoints in a user's own torch module cost, in microseconds."""
+    lines = {key: Line(what, "own module", "µs") for key, what in OWN.items() if wanted(what)}
+    if not lines:
+        return []
+    with Process(PEER) as peer, Process(OURS) as ours:
+        for process in (peer, ours):
+            process.ask("import", with_torch=True)
+        for _ in range(rounds):
+            for process, side in ((peer, "peer"), (ours, "ours")):
+                cost = process.ask("own_module_cost", repeats=repeats)
+                for key, line in lines.items():
+                    getattr(line, side).append(cost[key])
+    return list(lines.values())
+
+
 def conditions(rounds: int) -> str:
     """The machine and the versions, in a sentence or two."""
     with Process(PEER) as process:
@@ -225,6 +250,7 @@ def main() -> None:
         lines += startup(model, starts, wanted)
     if wanted("a hook that does nothing"):
         lines += hook_costs(options.cache, rounds, 50 if options.quick else 300)
+    lines += own_modules(rounds, 50 if options.quick else 300, wanted)
     # the import is measured with every model and shown once
     unique = {(line.model, line.what): line for line in lines}
     table = "\n".join(

@@ -97,6 +97,15 @@ class Worker:
         with torch.no_grad():
             return rows.hook_cost(self.model, repeats, time.perf_counter)
 
+    def do_own_module_cost(self, repeats: int) -> dict[str, Any]:
+        import torch
+
+        from . import rows
+
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            return rows.own_module_cost(self.module, repeats, time.perf_counter)
+
     def do_logits(self) -> dict[str, Any]:
         """A few logits, by which run.py sees that all libraries computed the same."""
         import torch

@@ -7,6 +7,8 @@ package pybind
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 )
@@ -50,6 +52,28 @@ func OwnPointDrop(index int64) (out int64, err error) {
 	return 0, own.RemovePoint(int(index))
 }
 
+// OwnPointsClear takes hooks off such points, their indices in a text with spaces between: of a direction (2 both) and a
+// level (none: any). It gives the ids of those that are gone in the same form: no JSON, as it is called for every run
+// with hooks.
+func OwnPointsClear(points string, dir, lvl int64, includingPermanent bool) (out string, err error) {
+	defer guard(&err)
+	var gone []byte
+	for _, field := range strings.Fields(points) {
+		index, err := strconv.Atoi(field)
+		if err != nil || index < 0 {
+			return "", fmt.Errorf("%w: %q is no index of a point", errValue, field)
+		}
+		removed, err := own.Clear(index, hook.Direction(dir), level(lvl), includingPermanent)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range removed {
+			gone = append(strconv.AppendInt(gone, r.ID, 10), ' ')
+		}
+	}
+	return string(gone), nil
+}
+
 // HookAdd registers a hook (dir 0 forward, 1 backward) and returns its id.
 func HookAdd(h, point, dir, lvl int64, permanent, prepend bool) (id int64, err error) {
 	defer guard(&err)
@@ -91,8 +115,8 @@ func HookClear(h, point, dir, lvl int64, includingPermanent bool) (out string, e
 	if err != nil {
 		return "", err
 	}
-	if point < 0 && h == ownModules {
-		return "", fmt.Errorf("%w: hooks on users' own modules are cleared point by point", errValue)
+	if h == ownModules {
+		return "", fmt.Errorf("%w: hooks on users' own modules are cleared by OwnPointsClear", errValue)
 	}
 	removed, err := r.Clear(int(point), hook.Direction(dir), level(lvl), includingPermanent)
 	if err != nil {

@@ -16,6 +16,7 @@ from .hook_points import (
     HookPoint,
     Module,
     NamesFilter,
+    remove_from_all,
 )
 from .utilities.slice import Slice, SliceInput
 from .utilities.tensors import remove_batch_dim as drop_batch_dim
@@ -93,8 +94,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         level: int | None = None,
     ) -> None:
         """Take the hooks of that direction, permanence and level (None: of every level) off every point."""
-        for point in self.hook_points():
-            point.remove_hooks(direction, including_permanent=including_permanent, level=level)
+        remove_from_all(self.hook_points(), direction, including_permanent, level)
 
     def clear_contexts(self) -> None:
         """Give every hook point an empty `ctx`."""

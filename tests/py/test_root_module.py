@@ -22,7 +22,7 @@ import transformer_lens_go as tl
 from own_modules import Lab
 from tiny_models import Arrays
 from transformer_lens_go import HookedRootModule, HookPoint
-from transformer_lens_go._engine import arrays
+from transformer_lens_go._engine import arrays, errors
 from transformer_lens_go.hook_points import (
     DeviceType,
     HookFunction,
@@ -156,6 +156,41 @@ def test_handles_are_context_managers_and_outlive_their_point() -> None:
     del point
     gc.collect()
     handle.hook.remove()
+
+
+def test_a_reset_crosses_once_whatever_the_number_of_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from transformer_lens_go._engine import hooks
+
+    net, crossings = LAB.net(), []
+    net.add_hook(lambda name: True, remember, level=2)
+    net.add_perma_hook(RESID, remember)
+    clear = hooks.go.OwnPointsClear
+    monkeypatch.setattr(hooks.go, "OwnPointsClear", lambda *a: crossings.append(a) or clear(*a))
+    net.reset_hooks()
+    assert len(crossings) == 1
+    assert list(net.list_hooks()) == [RESID]
+    assert registered(net.hook_dict[RESID]) == [net.hook_dict[RESID].fwd_hooks[0].hook.number]
+    with pytest.raises(ValueError, match="no index of a point"):
+        errors.call(clear, "0 x", 0, 0, False)
+    with pytest.raises(ValueError, match="by OwnPointsClear"):
+        errors.call(hooks.go.HookClear, 0, -1, 0, 0, True)
+
+
+def test_a_subclass_of_hook_point_takes_its_own_hooks_off() -> None:
+    class Mine(HookPoint):
+        def remove_hooks(self, *args: Any, **options: Any) -> None:
+            asked.append((args, options))
+            super().remove_hooks(*args, **options)
+
+    asked: list[Any] = []
+    net = Two()
+    net.first = Mine()
+    net.setup()
+    net.run_with_hooks(x(), fwd_hooks=[("first", doubled), ("parts.0", doubled)])
+    assert asked == [(("both",), {"including_permanent": False, "level": 1})]
+    assert net.list_hooks() == {}
 
 
 # what is refused, and what is said

@@ -8,13 +8,13 @@ order that the registry keeps.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import errors, fork
 from .native import go
 
-__all__ = ["HookTable", "OwnPoint"]
+__all__ = ["HookTable", "OwnPoint", "clear_own"]
 
 _NO_LEVEL = -(1 << 63)
 _DIRECTIONS = {"fwd": 0, "bwd": 1, "both": 2}
@@ -23,21 +23,6 @@ _OWN = 0  # the registry of all points in users' own modules
 
 def _level(level: int | None) -> int:
     return _NO_LEVEL if level is None else level
-
-
-def _clear(
-    registry: int, index: int, direction: str, level: int | None, including_permanent: bool
-) -> list[list[int]]:
-    return json.loads(
-        errors.call(
-            go.HookClear,
-            registry,
-            index,
-            _DIRECTIONS[direction],
-            _level(level),
-            including_permanent,
-        )
-    )
 
 
 class HookTable:
@@ -87,7 +72,16 @@ class HookTable:
         self, index: int, direction: str, level: int | None, including_permanent: bool
     ) -> list[list[int]]:
         """Take hooks off a point (-1: off all); returns the [point, hook] pairs that are gone."""
-        removed = _clear(self._model, index, direction, level, including_permanent)
+        removed: list[list[int]] = json.loads(
+            errors.call(
+                go.HookClear,
+                self._model,
+                index,
+                _DIRECTIONS[direction],
+                _level(level),
+                including_permanent,
+            )
+        )
         for _, hook in removed:
             self.calls.pop(hook, None)
         return removed
@@ -126,12 +120,21 @@ class OwnPoint:
         """Take one hook off."""
         errors.call(go.HookRemove, _OWN, self._index, hook)
 
-    def clear(self, direction: str, level: int | None, including_permanent: bool) -> list[int]:
-        """Take hooks off; returns the ids of those that are gone."""
-        gone = _clear(_OWN, self._index, direction, level, including_permanent)
-        return [hook for _, hook in gone]
-
     def order(self, direction: str) -> list[int]:
         """The ids of the hooks in the order in which they are to be called."""
         told = errors.call(go.HookList, _OWN, self._index, _DIRECTIONS[direction])
         return [row["id"] for row in json.loads(told)]
+
+
+def clear_own(
+    places: Sequence[OwnPoint], direction: str, level: int | None, including_permanent: bool
+) -> set[int]:
+    """Take hooks off points in users' own modules; returns the ids of those that are gone."""
+    told = errors.call(
+        go.OwnPointsClear,
+        " ".join([str(place._index) for place in places]),
+        _DIRECTIONS[direction],
+        _level(level),
+        including_permanent,
+    )
+    return {int(hook) for hook in told.split()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class _Module:
 
     def __init__(self) -> None:
         self.__dict__.update(
-            _modules={}, _parameters={}, _buffers={}, _forward_hooks={}, training=True
+            _modules={}, _parameters={}, _buffers={}, _forward_hooks=OrderedDict(), training=True
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -80,10 +81,9 @@ class _Module:
     def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False) -> _Hung:
         """Have `hook(module, args, output)` called after `forward`; what it returns, unless None, is the output."""
         hung = _Hung(self._forward_hooks)
-        behind = dict(self._forward_hooks) if prepend else {}
         self._forward_hooks[hung.id] = hook
-        for key in behind:
-            self._forward_hooks[key] = self._forward_hooks.pop(key)
+        if prepend:
+            self._forward_hooks.move_to_end(hung.id, last=False)
         return hung
 
     def register_parameter(self, name: str, param: Any) -> None:
