@@ -173,7 +173,7 @@ def test_a_reset_crosses_once_whatever_the_number_of_points(
     assert list(net.list_hooks()) == [RESID]
     assert registered(net.hook_dict[RESID]) == [net.hook_dict[RESID].fwd_hooks[0].hook.number]
     with pytest.raises(ValueError, match="no index of a point"):
-        errors.call(clear, "0 x", 0, 0, False)
+        errors.call(clear, "x", 0, 0, False)
     with pytest.raises(ValueError, match="by OwnPointsClear"):
         errors.call(hooks.go.HookClear, 0, -1, 0, 0, True)
 
