@@ -189,7 +189,11 @@ func (m *sentencePieceModel) plain() (*Tokenizer, error) {
 	var err error
 	switch m.kind {
 	case sentencePieceUnigram:
-		t.model, err = newUnigram(m.scoredPieces(0), m.unk, m.byteFallback)
+		pieces := m.scoredPieces(0)
+		for i := range pieces { // transformers copies a tokenizer of no class of its own by way of JSON
+			pieces[i].score = throughJSON(pieces[i].score)
+		}
+		t.model, err = newUnigram(pieces, m.unk, m.byteFallback)
 	case sentencePieceBPE:
 		t.model, err = bpeFromTokens(m.texts(), nil, m.unkPiece, m.byteFallback)
 	default:

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"sync"
 	"unicode/utf8"
 )
@@ -85,7 +84,7 @@ func scanScores(raw json.RawMessage) ([]scoredToken, error) {
 		if c.next() != ']' {
 			value = string(c.skip())
 		}
-		score, err := strconv.ParseFloat(value, 64)
+		score, err := parseLikeSerde(value)
 		if err != nil || c.next() != ']' {
 			return nil, fmt.Errorf("vocab: token %q has score %.40s: expected one number", text, value)
 		}

@@ -119,6 +119,8 @@ def folder_cases(work: Path, rules: str, samples: list[str]) -> dict[str, Any]:
             (folder / file).write_bytes(content)
         loaded = AutoTokenizer.from_pretrained(str(folder))
         core = loaded.backend_tokenizer
+        core.no_truncation()
+        core.no_padding()
         out["folders"][name] = {
             "files": {file: place(content) for file, content in files.items()},
             "size": core.get_vocab_size(),

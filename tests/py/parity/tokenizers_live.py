@@ -290,7 +290,10 @@ def plain_copy(core: Tokenizer) -> Tokenizer:
 
 
 def answers(core: Tokenizer, samples: list[str]) -> list[dict[str, Any]]:
-    core = plain_copy(core)
+    """What a tokenizer without truncation and padding makes of texts.
+
+    Nothing is copied here: a copy reads the scores of a Unigram model from JSON anew, and rounds them.
+    """
     rows = []
     for text in samples:
         encoded = core.encode(text)
@@ -385,7 +388,7 @@ def write_reference(
     """What the Go side is compared with: the tokenizer, the answers and the batches."""
     (folder / f"{name}.json").write_text(core.to_str(), encoding="utf-8")
     with gzip.open(folder / f"{name}.cases.gz", "wt", encoding="utf-8", compresslevel=1) as out:
-        for text, row in zip(samples, answers(core, samples), strict=True):
+        for text, row in zip(samples, answers(plain_copy(core), samples), strict=True):
             out.write(json.dumps({"text": text, **row}) + "\n")
         for row in batches(core, samples, seed, batch_count):
             out.write(json.dumps({"batch": row}) + "\n")
