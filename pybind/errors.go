@@ -12,6 +12,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
 )
 
 // errValue is wrapped by this package's own complaints about arguments.
@@ -40,6 +41,7 @@ var kinds = []struct {
 	{arch.ErrShape, "ValueError"},
 	{checkpoint.ErrNoWeights, "OSError"},
 	{checkpoint.ErrUnsupported, "NotImplementedError"},
+	{tokenizer.ErrUnsupported, "NotImplementedError"},
 	{model.ErrInput, "ValueError"},
 	{errValue, "ValueError"},
 }
@@ -60,4 +62,19 @@ func kindOf(err error) string {
 		}
 	}
 	return "RuntimeError"
+}
+
+// valueError makes an error whose kind is not known a ValueError, as it reads.
+type valueError struct{ error }
+
+func (valueError) Is(target error) bool { return target == errValue }
+
+func (e valueError) Unwrap() error { return e.error }
+
+// asValueError is for errors about what users pass in, a file or an argument, that have no kind of their own.
+func asValueError(err error) error {
+	if kindOf(err) == "RuntimeError" {
+		return valueError{err}
+	}
+	return err
 }

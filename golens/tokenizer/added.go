@@ -38,6 +38,12 @@ func newAddedTokens() *addedTokens {
 // add puts tokens in. Ids are not taken from the tokens: one that the vocabulary knows has its id
 // there, any other gets the next free one, which is also what Hugging Face's tokenizers do.
 func (a *addedTokens) add(tokens []AddedToken, m model, n normalizer) error {
+	_, err := a.addCounted(tokens, m, n)
+	return err
+}
+
+// addCounted is add, and says how many tokens were new or changed.
+func (a *addedTokens) addCounted(tokens []AddedToken, m model, n normalizer) (count int, err error) {
 	next := int32(m.size())
 	for id := range a.byID {
 		next = max(next, id+1)
@@ -61,7 +67,7 @@ func (a *addedTokens) add(tokens []AddedToken, m model, n normalizer) error {
 		if t.Normalized && n != nil {
 			p, err := n.normalize(newPiece(t.Content, false))
 			if err != nil {
-				return fmt.Errorf("added token %q: %w", t.Content, err)
+				return count, fmt.Errorf("added token %q: %w", t.Content, err)
 			}
 			if p.text != t.Content {
 				a.normalizedText[id] = p.text
@@ -72,8 +78,9 @@ func (a *addedTokens) add(tokens []AddedToken, m model, n normalizer) error {
 		if t.Special {
 			a.special[t.Content] = true
 		}
+		count++
 	}
-	return nil
+	return count, nil
 }
 
 // freeze builds what finds the tokens in text.
@@ -120,8 +127,8 @@ func (a *addedTokens) text(id int32) (string, bool) {
 	return t.Content, true
 }
 
-// split cuts the added tokens out of a piece.
-func (a *addedTokens) split(p piece, m *matcher, emit func(piece)) {
+// split cuts the added tokens out of a piece, or only those that are not special.
+func (a *addedTokens) split(p piece, m *matcher, leaveSpecial bool, emit func(piece)) {
 	if m == nil {
 		emit(p)
 		return
@@ -135,6 +142,9 @@ func (a *addedTokens) split(p piece, m *matcher, emit func(piece)) {
 		}
 		at = end
 		t := a.byID[id]
+		if leaveSpecial && a.special[t.Content] {
+			continue
+		}
 		if t.SingleWord && (touchesWordBefore(text[:start]) || touchesWordAfter(text[end:])) {
 			continue
 		}

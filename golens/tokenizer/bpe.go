@@ -129,6 +129,8 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 	return m, nil
 }
 
+func (m *bpe) kind() string { return "BPE" }
+
 func (m *bpe) setMerges(pairs mergeList) error {
 	m.merges = make(map[uint64]merged, len(pairs))
 	var joined []byte

@@ -18,8 +18,10 @@ type Options struct {
 	// tokenizers apply what they find in the file.)
 	Truncation *Truncation
 	Padding    *Padding
-	// IDsOnly leaves Tokens, Offsets and WordIDs out, which saves about half of the time.
+	// IDsOnly leaves Tokens, Offsets, WordIDs and Sequences out, which saves about half of the time.
 	IDsOnly bool
+	// SplitSpecial has special tokens that are written out in a text encoded like any other text.
+	SplitSpecial bool
 }
 
 // Input is a text of a batch, or a pair of texts.
@@ -27,6 +29,24 @@ type Input struct {
 	Text string
 	// Pair is the second text, nil when there is none.
 	Pair *string
+	// Words and PairWords, when they are not nil, are the texts cut into words already; Text and Pair
+	// are then not looked at. Offsets are counted within each word.
+	Words, PairWords []string
+}
+
+// texts are the one or two texts, each as the stretches that are encoded by themselves.
+func (in Input) texts() [][]string {
+	texts := [][]string{{in.Text}}
+	if in.Words != nil {
+		texts[0] = in.Words
+	}
+	switch {
+	case in.PairWords != nil:
+		texts = append(texts, in.PairWords)
+	case in.Pair != nil:
+		texts = append(texts, []string{*in.Pair})
+	}
+	return texts
 }
 
 // EncodeText is Encode with options and in detail.
@@ -112,17 +132,14 @@ func (o Options) validate() error {
 
 func (t *Tokenizer) encodeInput(in Input, o Options) (Encoding, error) {
 	d := detail{masks: true, texts: !o.IDsOnly}
-	texts := []string{in.Text}
-	if in.Pair != nil {
-		texts = append(texts, *in.Pair)
-	}
+	texts := in.texts()
 	parts := make([]Encoding, len(texts))
-	for i, text := range texts {
+	for i, words := range texts {
 		var err error
-		if parts[i], err = t.encodeRaw(text, d); err != nil {
+		if parts[i], err = t.encodeWords(words, in.Words != nil, d, o.SplitSpecial); err != nil {
 			return Encoding{}, err
 		}
-		parts[i].setTypeIDs(i)
+		parts[i].setText(i)
 	}
 	if o.Truncation != nil {
 		added := 0
@@ -134,6 +151,26 @@ func (t *Tokenizer) encodeInput(in Input, o Options) (Encoding, error) {
 		}
 	}
 	return t.finish(d, parts, o.AddSpecial), nil
+}
+
+// encodeWords is the tokens of a text that is given in stretches; numbered says that the stretches
+// are what WordIDs count.
+func (t *Tokenizer) encodeWords(words []string, numbered bool, d detail, splitSpecial bool) (Encoding, error) {
+	if len(words) == 1 && !numbered {
+		return t.encodeRaw(words[0], d, splitSpecial)
+	}
+	all := newEncoding(d, len(words))
+	for i, word := range words {
+		e, err := t.encodeRaw(word, d, splitSpecial)
+		if err != nil {
+			return Encoding{}, err
+		}
+		for k := range e.WordIDs {
+			e.WordIDs[k] = i
+		}
+		all.appendTokens(e)
+	}
+	return all, nil
 }
 
 // finish runs the post-processor over one text or two, and joins what it gives.

@@ -14,8 +14,11 @@ type Encoding struct {
 	// Offsets are ranges of characters of the text that a token comes from, half open; [0, 0) for
 	// tokens that were added.
 	Offsets [][2]int
-	// WordIDs number the stretches that the pre-tokenizer cut; -1 for tokens that were added.
+	// WordIDs number the stretches that the pre-tokenizer cut, or the words of a text that came in
+	// words; -1 for tokens that were added.
 	WordIDs []int
+	// Sequences tell which text of a pair a token is from, 0 or 1; -1 for tokens that were added.
+	Sequences []int
 	// AttentionMask is 0 for padding, SpecialTokensMask 1 for tokens that were added and for padding.
 	AttentionMask, SpecialTokensMask []int
 	// Overflowing are the parts that truncation cut off, when they were asked for.
@@ -25,7 +28,7 @@ type Encoding struct {
 // detail says how much of an Encoding is wanted.
 type detail struct {
 	masks bool // TypeIDs, AttentionMask and SpecialTokensMask
-	texts bool // Tokens, Offsets and WordIDs
+	texts bool // Tokens, Offsets, WordIDs and Sequences
 }
 
 func (e *Encoding) detail() detail { return detail{e.TypeIDs != nil, e.Tokens != nil} }
@@ -36,7 +39,8 @@ func newEncoding(d detail, capacity int) Encoding {
 		e.TypeIDs, e.AttentionMask, e.SpecialTokensMask = make([]int, 0, capacity), make([]int, 0, capacity), make([]int, 0, capacity)
 	}
 	if d.texts {
-		e.Tokens, e.Offsets, e.WordIDs = make([]string, 0, capacity), make([][2]int, 0, capacity), make([]int, 0, capacity)
+		e.Tokens, e.Offsets = make([]string, 0, capacity), make([][2]int, 0, capacity)
+		e.WordIDs, e.Sequences = make([]int, 0, capacity), make([]int, 0, capacity)
 	}
 	return e
 }
@@ -55,6 +59,7 @@ func specialTokens(d detail, ids []int, names []string, typeID int) Encoding {
 			e.Tokens = append(e.Tokens, names[i])
 			e.Offsets = append(e.Offsets, [2]int{})
 			e.WordIDs = append(e.WordIDs, -1)
+			e.Sequences = append(e.Sequences, -1)
 		}
 	}
 	return e
@@ -63,6 +68,14 @@ func specialTokens(d detail, ids []int, names []string, typeID int) Encoding {
 func (e *Encoding) setTypeIDs(typeID int) {
 	for i := range e.TypeIDs {
 		e.TypeIDs[i] = typeID
+	}
+}
+
+// setText says which text of a pair these tokens are.
+func (e *Encoding) setText(text int) {
+	e.setTypeIDs(text)
+	for i := range e.Sequences {
+		e.Sequences[i] = text
 	}
 }
 
@@ -75,6 +88,7 @@ func (e *Encoding) appendTokens(o Encoding) {
 	e.Tokens = append(e.Tokens, o.Tokens...)
 	e.Offsets = append(e.Offsets, o.Offsets...)
 	e.WordIDs = append(e.WordIDs, o.WordIDs...)
+	e.Sequences = append(e.Sequences, o.Sequences...)
 	e.AttentionMask = append(e.AttentionMask, o.AttentionMask...)
 	e.SpecialTokensMask = append(e.SpecialTokensMask, o.SpecialTokensMask...)
 }
@@ -119,7 +133,8 @@ func (e *Encoding) slice(a, b int) Encoding {
 		s.TypeIDs, s.AttentionMask, s.SpecialTokensMask = e.TypeIDs[a:b:b], e.AttentionMask[a:b:b], e.SpecialTokensMask[a:b:b]
 	}
 	if e.Tokens != nil {
-		s.Tokens, s.Offsets, s.WordIDs = e.Tokens[a:b:b], e.Offsets[a:b:b], e.WordIDs[a:b:b]
+		s.Tokens, s.Offsets = e.Tokens[a:b:b], e.Offsets[a:b:b]
+		s.WordIDs, s.Sequences = e.WordIDs[a:b:b], e.Sequences[a:b:b]
 	}
 	return s
 }

@@ -26,11 +26,12 @@ func FromDir(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	wantsEOS := isTrue(cfg.flag("add_eos_token"))
 	t, err := cfg.backend(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.apply(t); err != nil {
+	if err := cfg.apply(t, wantsEOS); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := t.settle(); err != nil {
@@ -42,8 +43,8 @@ func FromDir(dir string) (*Tokenizer, error) {
 // folderConfig is tokenizer_config.json with special_tokens_map.json laid over it.
 type folderConfig struct {
 	values map[string]json.RawMessage
-	class  string // without "Fast"
-	jinja  string // chat_template.jinja
+	class  string            // without "Fast"
+	jinja  map[string]string // chat templates that are files of their own
 	// defaults are tokens by role for what the files do not say.
 	defaults map[string]string
 }
@@ -94,29 +95,54 @@ func readFolderConfig(dir string) (*folderConfig, error) {
 	}
 	cfg.class = strings.TrimSuffix(cfg.class, "Fast")
 	cfg.defaults = classDefaults[cfg.class]
-	if jinja, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja")); err == nil {
-		cfg.jinja = string(jinja)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	return cfg, nil
+	var err error
+	cfg.jinja, err = readJinja(dir)
+	return cfg, err
 }
 
-// chatTemplate is the template of a file of its own, or of tokenizer_config.json: a string, or a list
-// of named ones of which the one called default counts.
-func (c *folderConfig) chatTemplate() string {
-	if c.jinja != "" {
-		return c.jinja
-	}
-	var named []struct{ Name, Template string }
-	if json.Unmarshal(c.values["chat_template"], &named) == nil {
-		for _, t := range named {
-			if t.Name == "default" {
-				return t.Template
-			}
+// chatTemplate is the template of the files of their own (chat_template.jinja, and in
+// additional_chat_templates those with names), or of tokenizer_config.json: a string, or a list of
+// named ones of which the one called default counts.
+func (c *folderConfig) chatTemplate() (string, map[string]string) {
+	named := c.jinja
+	if len(named) == 0 {
+		var list []struct{ Name, Template string }
+		if json.Unmarshal(c.values["chat_template"], &list) != nil {
+			return c.text("chat_template"), nil
+		}
+		named = map[string]string{}
+		for _, t := range list {
+			named[t.Name] = t.Template
 		}
 	}
-	return c.text("chat_template")
+	if len(named) == 1 && named["default"] != "" {
+		return named["default"], nil
+	}
+	return named["default"], named
+}
+
+// readJinja reads the templates that are files, by name.
+func readJinja(dir string) (map[string]string, error) {
+	out := map[string]string{}
+	files, err := filepath.Glob(filepath.Join(dir, "additional_chat_templates", "*.jinja"))
+	if err != nil { // the folder's name reads as a bad pattern
+		files = nil
+	}
+	for _, path := range append(files, filepath.Join(dir, "chat_template.jinja")) {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		name := strings.TrimSuffix(filepath.Base(path), ".jinja")
+		if filepath.Dir(path) == filepath.Clean(dir) {
+			name = "default"
+		}
+		out[name] = string(text)
+	}
+	return out, nil
 }
 
 func readOptionalJSON(path string, to any) error {
@@ -227,7 +253,7 @@ func (c *folderConfig) flag(key string) *bool {
 }
 
 // apply adds the tokens that the folder's files name and sets the defaults.
-func (c *folderConfig) apply(t *Tokenizer) error {
+func (c *folderConfig) apply(t *Tokenizer, wantsEOS bool) error {
 	listed, err := c.addedDecoder()
 	if err != nil {
 		return err
@@ -246,12 +272,18 @@ func (c *folderConfig) apply(t *Tokenizer) error {
 		t.setTemplate(isTrue(c.flag("add_bos_token")), isTrue(c.flag("add_eos_token")))
 	}
 	s := &t.special
+	s.WantsEOS = wantsEOS
 	s.TokenizerClass = c.text("tokenizer_class")
 	s.PaddingSide = c.text("padding_side")
 	if s.PaddingSide == "" && c.class == "LlamaTokenizer" {
 		s.PaddingSide = "left"
 	}
-	s.ChatTemplate = c.chatTemplate()
+	s.TruncationSide = c.text("truncation_side")
+	s.CleanUpSpaces = isTrue(c.flag("clean_up_tokenization_spaces"))
+	if json.Unmarshal(c.values["model_input_names"], &s.InputNames) != nil && c.class == "BertTokenizer" {
+		s.InputNames = []string{"input_ids", "token_type_ids", "attention_mask"}
+	}
+	s.ChatTemplate, s.ChatTemplates = c.chatTemplate()
 	var length float64
 	if json.Unmarshal(c.values["model_max_length"], &length) == nil && length > 0 && length < 1<<40 {
 		s.ModelMaxLength = int(length) // transformers writes 1e30 for "not known"
@@ -280,96 +312,4 @@ func (c *folderConfig) addedDecoder() ([]AddedToken, error) {
 	}
 	sort.Slice(out, func(i, k int) bool { return out[i].ID < out[k].ID })
 	return out, nil
-}
-
-// specialTokens are the tokens that have a role, and the further special ones. One that is an added
-// token already keeps how it is matched.
-func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
-	s := &t.special
-	roles := []struct {
-		key string
-		to  *SpecialToken
-	}{{"bos_token", &s.BOS}, {"eos_token", &s.EOS}, {"unk_token", &s.UNK}, {"sep_token", nil}, {"pad_token", &s.PAD}, {"cls_token", nil}, {"mask_token", nil}}
-	var out []AddedToken
-	named := map[string]bool{}
-	for _, role := range roles {
-		named[role.key] = true
-		raw, ok := c.values[role.key]
-		if def := c.defaults[role.key]; !ok && def != "" {
-			raw, ok = json.RawMessage(strconv.Quote(def)), true
-		}
-		if !ok || isNull(raw) {
-			continue
-		}
-		tok, err := t.parseSpecial(role.key, raw)
-		if err != nil {
-			return nil, err
-		}
-		if role.to != nil {
-			role.to.Text = tok.Content
-		}
-		out = append(out, tok)
-	}
-	more, err := c.moreSpecialTokens(t, named)
-	return append(out, more...), err
-}
-
-// moreSpecialTokens are extra_special_tokens (once additional_special_tokens), a list or a map, and
-// roles of a model's own, like image_token.
-func (c *folderConfig) moreSpecialTokens(t *Tokenizer, named map[string]bool) ([]AddedToken, error) {
-	raws := map[string]json.RawMessage{}
-	var keys []string
-	put := func(key string, raw json.RawMessage) {
-		raws[key] = raw
-		keys = append(keys, key)
-	}
-	for key, raw := range c.values {
-		if strings.HasSuffix(key, "_token") && !named[key] && len(raw) > 0 && raw[0] == '"' {
-			put(key, raw)
-		}
-	}
-	sort.Strings(keys)
-	for _, key := range []string{"extra_special_tokens", "additional_special_tokens"} {
-		var list []json.RawMessage
-		if json.Unmarshal(c.values[key], &list) == nil {
-			for i, raw := range list {
-				put(fmt.Sprintf("%s[%d]", key, i), raw)
-			}
-			if len(list) > 0 {
-				break
-			}
-		}
-		var roles map[string]json.RawMessage
-		if json.Unmarshal(c.values[key], &roles) == nil {
-			for role, raw := range roles {
-				put(role, raw)
-			}
-		}
-	}
-	var out []AddedToken
-	for _, key := range keys {
-		tok, err := t.parseSpecial(key, raws[key])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, tok)
-	}
-	return out, nil
-}
-
-// parseSpecial reads a token given as a string or as an object.
-func (t *Tokenizer) parseSpecial(key string, raw json.RawMessage) (AddedToken, error) {
-	var tok AddedToken
-	if len(raw) > 0 && raw[0] == '"' {
-		if err := json.Unmarshal(raw, &tok.Content); err != nil {
-			return tok, fmt.Errorf("tokenizer: %s: %w", key, err)
-		}
-	} else if err := json.Unmarshal(raw, &tok); err != nil || tok.Content == "" {
-		return tok, fmt.Errorf("tokenizer: %s is %s: expected a string or an object with \"content\"", key, raw)
-	}
-	if id, ok := t.added.byText[tok.Content]; ok {
-		tok = t.added.byID[id]
-	}
-	tok.Special = true
-	return tok, nil
 }

@@ -83,7 +83,15 @@ func (c *folderConfig) fromSentencePiece(raw []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, t.addPieces(m)
+	if err := t.addPieces(m); err != nil {
+		return nil, err
+	}
+	for i := range extraIDs {
+		if c.class == "T5Tokenizer" {
+			t.special.Extra = append(t.special.Extra, fmt.Sprintf("<extra_id_%d>", i))
+		}
+	}
+	return t, nil
 }
 
 // llamaFromPieces: a folder that says legacy gets a space in front of every stretch of text, any other

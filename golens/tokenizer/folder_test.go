@@ -106,7 +106,9 @@ func TestFolderWithTokenizerJSON(t *testing.T) {
 	s := tok.Special()
 	want := Special{
 		BOS: SpecialToken{"<|begin_of_text|>", 640}, EOS: SpecialToken{"<|eot_id|>", 644}, UNK: SpecialToken{"", -1}, PAD: SpecialToken{"<pad>", 645},
-		AddBOS: true, IDs: []int{640, 641, 642, 643, 644, 645}, PaddingSide: "left", ChatTemplate: "D", TokenizerClass: "PreTrainedTokenizerFast",
+		SEP: SpecialToken{"", -1}, CLS: SpecialToken{"", -1}, MASK: SpecialToken{"", -1},
+		ChatTemplates: map[string]string{"default": "D", "tool": "T"},
+		AddBOS:        true, IDs: []int{640, 641, 642, 643, 644, 645}, PaddingSide: "left", ChatTemplate: "D", TokenizerClass: "PreTrainedTokenizerFast",
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got  %+v\nwant %+v", s, want)
@@ -193,7 +195,11 @@ func TestGGUFRolesAndErrors(t *testing.T) {
 		t.Errorf("got %v, %v; want %v", ids, err, want)
 	}
 	s := tok.Special()
-	want := Special{BOS: SpecialToken{"<s>", 3}, EOS: SpecialToken{"</s>", 4}, UNK: SpecialToken{"", -1}, PAD: SpecialToken{"</s>", 4}, AddBOS: true, AddEOS: true, IDs: []int{3, 4}, PaddingSide: "right", ChatTemplate: "C"}
+	want := Special{
+		BOS: SpecialToken{"<s>", 3}, EOS: SpecialToken{"</s>", 4}, UNK: SpecialToken{"", -1}, PAD: SpecialToken{"</s>", 4},
+		SEP: SpecialToken{"", -1}, CLS: SpecialToken{"", -1}, MASK: SpecialToken{"", -1}, WantsEOS: true,
+		AddBOS: true, AddEOS: true, IDs: []int{3, 4}, PaddingSide: "right", ChatTemplate: "C",
+	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got  %+v\nwant %+v", s, want)
 	}

@@ -138,7 +138,7 @@ func FuzzSentencePiece(f *testing.F) {
 			c := &folderConfig{class: class, defaults: classDefaults[class]}
 			tok, err := c.fromSentencePiece(raw)
 			if err == nil {
-				err = c.apply(tok)
+				err = c.apply(tok, false)
 			}
 			if err == nil {
 				err = tok.settle()

@@ -73,7 +73,7 @@ func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
 	if t.post == nil || m.Model == "t5" && (addBOS != nil || addEOS != nil) {
 		t.setTemplate(isTrue(addBOS), isTrue(addEOS))
 	}
-	t.special.ChatTemplate = m.ChatTemplate
+	t.special.ChatTemplate, t.special.WantsEOS = m.ChatTemplate, isTrue(m.AddEOS)
 	if err := t.settle(); err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -160,22 +160,34 @@ func hasToken(tokens []AddedToken, s string) bool {
 	return false
 }
 
-// setTemplate replaces the post-processor by one that adds BOS and EOS where asked, to both texts of a
-// pair. A role that no token has is left out.
+// setTemplate replaces the post-processor by one that adds BOS and EOS where asked.
 func (t *Tokenizer) setTemplate(addBOS, addEOS bool) {
+	bos, eos := "", ""
+	if addBOS {
+		bos = t.special.BOS.Text
+	}
+	if addEOS {
+		eos = t.special.EOS.Text
+	}
+	t.post = t.templateAround(bos, eos)
+}
+
+// templateAround puts one token before a text and one after it, and before and after both texts of a
+// pair. What is "" or no token is left out.
+func (t *Tokenizer) templateAround(before, after string) template {
 	around := func(text int) []templatePart {
 		var parts []templatePart
-		add := func(wanted bool, s SpecialToken) {
-			if id, ok := t.TokenToID(s.Text); wanted && s.Text != "" && ok {
-				parts = append(parts, templatePart{text: noText, ids: []int{id}, names: []string{s.Text}, typeID: text})
+		add := func(s string) {
+			if id, ok := t.TokenToID(s); ok && s != "" {
+				parts = append(parts, templatePart{text: noText, ids: []int{id}, names: []string{s}, typeID: text})
 			}
 		}
-		add(addBOS, t.special.BOS)
+		add(before)
 		parts = append(parts, templatePart{text: text, typeID: text})
-		add(addEOS, t.special.EOS)
+		add(after)
 		return parts
 	}
-	t.post = template{single: around(0), pair: append(around(0), around(1)...)}
+	return template{single: around(0), pair: append(around(0), around(1)...)}
 }
 
 // splitLines cuts a text file into lines, whichever line ends it has, without a last empty one.

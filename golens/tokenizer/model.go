@@ -21,6 +21,7 @@ type model interface {
 	vocabulary() map[string]int32
 	// size is the number of entries of the vocabulary, one that is there twice counted twice.
 	size() int
+	kind() string // as tokenizer.json names it
 }
 
 // surfaceTexter is implemented by models whose tokens may read differently than their vocabulary: an

@@ -68,6 +68,7 @@ func (p Padding) fill(e *Encoding, length int) {
 			fill.Tokens = append(fill.Tokens, p.Token)
 			fill.Offsets = append(fill.Offsets, [2]int{})
 			fill.WordIDs = append(fill.WordIDs, -1)
+			fill.Sequences = append(fill.Sequences, -1)
 		}
 	}
 	if p.Side == "left" {

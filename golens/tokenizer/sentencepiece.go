@@ -160,6 +160,7 @@ func (t *Tokenizer) addPieces(m *sentencePieceModel) error {
 	for _, p := range m.pieces {
 		if p.kind == pieceControl || p.kind == pieceUserDefined {
 			tokens = append(tokens, AddedToken{Content: p.text, Special: p.kind == pieceControl})
+			t.special.Extra = append(t.special.Extra, p.text) // of whichever kind: so transformers has it
 		}
 	}
 	return t.added.add(tokens, t.model, t.normalizer)

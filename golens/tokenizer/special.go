@@ -2,26 +2,48 @@
 
 package tokenizer
 
+import "maps"
+
 // SpecialToken is a token with a role. ID is -1 and Text is "" when there is none.
 type SpecialToken struct {
 	Text string
 	ID   int
 }
 
+// RoleToken is a token with the name of its role.
+type RoleToken struct{ Role, Text string }
+
 // Special tells the roles of tokens and the defaults for batches. A tokenizer.json alone does not say
 // which tokens are BOS, EOS, UNK and PAD; a folder's tokenizer_config.json and GGUF metadata do.
 type Special struct {
-	BOS, EOS, UNK, PAD SpecialToken
+	BOS, EOS, UNK, PAD, SEP, CLS, MASK SpecialToken
 	// AddBOS and AddEOS say whether Encode(text, true) begins with BOS and ends with EOS.
 	AddBOS, AddEOS bool
+	// Extra are further special tokens that the files list, and OwnRoles those with a role of a model's
+	// own, like image_token. A tokenizer.json may have more: IDs has them all.
+	Extra    []string
+	OwnRoles []RoleToken
+	// WantsEOS says that the files ask for EOS after each text (add_eos_token), whatever the
+	// post-processor of a tokenizer.json does: it counts where the post-processor is replaced.
+	WantsEOS bool
 	// IDs are the ids of all special tokens, sorted: what Decode(ids, true) leaves out.
 	IDs []int
 	// PaddingSide is "left" or "right".
 	PaddingSide string
+	// TruncationSide is "left", "right", or "" when it is not said.
+	TruncationSide string
 	// ModelMaxLength is 0 when it is not known.
 	ModelMaxLength int
 	// ChatTemplate is the Jinja source of the chat template, "" when there is none.
 	ChatTemplate string
+	// ChatTemplates are the templates by name where there are several; the one called default, if
+	// there is one, is ChatTemplate too.
+	ChatTemplates map[string]string
+	// InputNames are what a model takes of an encoding, in transformers' words; nil when it is not said.
+	InputNames []string
+	// CleanUpSpaces asks for English spaces before punctuation to be taken out of decoded text, which
+	// transformers does for models other than BPE. Decode does not.
+	CleanUpSpaces bool
 	// TokenizerClass is the name that tokenizer_config.json gives.
 	TokenizerClass string
 }
@@ -30,6 +52,10 @@ type Special struct {
 func (t *Tokenizer) Special() Special {
 	s := t.special
 	s.IDs = append([]int(nil), s.IDs...)
+	s.Extra = append([]string(nil), s.Extra...)
+	s.OwnRoles = append([]RoleToken(nil), s.OwnRoles...)
+	s.InputNames = append([]string(nil), s.InputNames...)
+	s.ChatTemplates = maps.Clone(s.ChatTemplates)
 	return s
 }
 
@@ -40,7 +66,7 @@ func (t *Tokenizer) settle() error {
 	}
 	t.follow = needsOffsets(t.pre)
 	s := &t.special
-	for _, role := range []*SpecialToken{&s.BOS, &s.EOS, &s.UNK, &s.PAD} {
+	for _, role := range []*SpecialToken{&s.BOS, &s.EOS, &s.UNK, &s.PAD, &s.SEP, &s.CLS, &s.MASK} {
 		role.ID = -1
 		if role.Text != "" {
 			if id, ok := t.TokenToID(role.Text); ok {

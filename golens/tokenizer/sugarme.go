@@ -221,6 +221,7 @@ func fromSugarme(from *sugarme.Encoding, typeID int) Encoding {
 		e.AttentionMask = append(e.AttentionMask, 1)
 		e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
 		e.WordIDs = append(e.WordIDs, -1)
+		e.Sequences = append(e.Sequences, typeID)
 	}
 	return e
 }

@@ -64,20 +64,20 @@ func (t *Tokenizer) EncodeOffsets(text string, addSpecial bool) (ids []int, offs
 }
 
 func (t *Tokenizer) encode(text string, addSpecial bool, d detail) (Encoding, error) {
-	e, err := t.encodeRaw(text, d)
+	e, err := t.encodeRaw(text, d, false)
 	if err != nil {
 		return Encoding{}, err
 	}
 	return t.finish(d, []Encoding{e}, addSpecial), nil
 }
 
-// encodeRaw is a text's own tokens.
-func (t *Tokenizer) encodeRaw(text string, d detail) (Encoding, error) {
+// encodeRaw is a text's own tokens; splitSpecial has special tokens in it read as ordinary text.
+func (t *Tokenizer) encodeRaw(text string, d detail, splitSpecial bool) (Encoding, error) {
 	if len(text) > math.MaxInt32/4 {
 		return Encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
 	}
 	text = lossy(text)
-	pieces, err := t.cut(newPiece(text, d.texts || t.follow))
+	pieces, err := t.cut(newPiece(text, d.texts || t.follow), splitSpecial)
 	if err != nil {
 		return Encoding{}, err
 	}
@@ -105,6 +105,7 @@ func (t *Tokenizer) encodeRaw(text string, d detail) (Encoding, error) {
 				e.Offsets = append(e.Offsets, [2]int{index.at(a), index.at(b)})
 				e.Tokens = append(e.Tokens, t.tokenText(p, tok))
 				e.WordIDs = append(e.WordIDs, word)
+				e.Sequences = append(e.Sequences, 0)
 			}
 		}
 	}
@@ -123,9 +124,9 @@ func (t *Tokenizer) tokenText(p piece, tok token) string {
 }
 
 // cut takes a text to the pieces that the model sees, and the added tokens between them.
-func (t *Tokenizer) cut(text piece) ([]piece, error) {
+func (t *Tokenizer) cut(text piece, splitSpecial bool) ([]piece, error) {
 	pieces, err := splitEach([]piece{text}, func(p piece, emit func(piece)) error {
-		t.added.split(p, t.added.raw, emit)
+		t.added.split(p, t.added.raw, splitSpecial, emit)
 		return nil
 	})
 	if err != nil {
@@ -139,7 +140,7 @@ func (t *Tokenizer) cut(text piece) ([]piece, error) {
 					return err
 				}
 			}
-			t.added.split(p, t.added.norm, emit)
+			t.added.split(p, t.added.norm, splitSpecial, emit)
 			return nil
 		})
 		if err != nil {
@@ -167,6 +168,11 @@ func (t *Tokenizer) Decode(ids []int, skipSpecial bool) (string, error) {
 			tokens = append(tokens, s)
 		}
 	}
+	return t.Join(tokens)
+}
+
+// Join gives the text that tokens, as the vocabulary spells them, stand for.
+func (t *Tokenizer) Join(tokens []string) (string, error) {
 	if t.decoder == nil {
 		return strings.Join(tokens, " "), nil
 	}
@@ -223,13 +229,22 @@ func (t *Tokenizer) VocabSize() int {
 // ModelVocabSize is the number of tokens of the model's own vocabulary, without tokens added beside it.
 func (t *Tokenizer) ModelVocabSize() int { return t.model.size() }
 
+// ModelKind is the kind of the model as tokenizer.json names it: BPE, Unigram, WordPiece or WordLevel.
+func (t *Tokenizer) ModelKind() string { return t.model.kind() }
+
 // Vocab is a new map of all tokens, added ones included.
 func (t *Tokenizer) Vocab() map[string]int {
-	out := make(map[string]int, len(t.model.vocabulary())+len(t.added.byText))
-	for s, id := range t.model.vocabulary() {
+	out := t.ModelVocab()
+	for s, id := range t.added.byText {
 		out[s] = int(id)
 	}
-	for s, id := range t.added.byText {
+	return out
+}
+
+// ModelVocab is a new map of the model's own tokens, without those added beside it.
+func (t *Tokenizer) ModelVocab() map[string]int {
+	out := make(map[string]int, len(t.model.vocabulary()))
+	for s, id := range t.model.vocabulary() {
 		out[s] = int(id)
 	}
 	return out

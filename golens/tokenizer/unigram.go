@@ -139,6 +139,8 @@ func (m *unigram) vocabulary() map[string]int32 { return m.ids }
 
 func (m *unigram) size() int { return len(m.texts) }
 
+func (m *unigram) kind() string { return "Unigram" }
+
 // surfaceText is the text itself for what the model does not know.
 func (m *unigram) surfaceText(tok token, word string) string {
 	if tok.id == m.unk {

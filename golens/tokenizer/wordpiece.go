@@ -96,6 +96,8 @@ func missingUnknown(unk, word string) error {
 	return fmt.Errorf("tokenizer: unknown token %q is not in the vocabulary, needed for %.80q", unk, word)
 }
 
+func (m *wordPiece) kind() string { return "WordPiece" }
+
 // pieces appends the pieces of word; ok is false when it cannot be made of pieces.
 func (m *wordPiece) pieces(word string, dst []token) (out []token, ok bool) {
 	if len(word) > m.maxChars && utf8.RuneCountInString(word) > m.maxChars {
@@ -140,6 +142,8 @@ func newWordLevelFromJSON(raw json.RawMessage) (model, error) {
 	}
 	return &wordLevel{table, unk}, nil
 }
+
+func (m *wordLevel) kind() string { return "WordLevel" }
 
 func (m *wordLevel) tokenize(word string, dst []token) ([]token, error) {
 	id, ok := m.vocab[word]

@@ -10,6 +10,7 @@ from .ActivationCache import ActivationCache
 from .cache.key_value_cache import TransformerLensKeyValueCache
 from .cache.key_value_cache_entry import TransformerLensKeyValueCacheEntry
 from .config import TransformerBridgeConfig
+from .core_tokenizer import Tokenizer
 from .hook_points import HookPoint
 from .HookedRootModule import HookedRootModule
 from .model_bridge import TransformerBridge
@@ -18,6 +19,7 @@ __all__ = [
     "ActivationCache",
     "HookPoint",
     "HookedRootModule",
+    "Tokenizer",
     "TransformerBridge",
     "TransformerBridgeConfig",
     "TransformerLensKeyValueCache",

@@ -31,6 +31,7 @@ __all__ = [
     "numpy_view",
     "stack",
     "take",
+    "take_numpy",
     "torch",
     "view",
     "zeros",
@@ -78,7 +79,8 @@ def numpy_view(handle: int) -> np.ndarray:
     return array.view(_bfloat16()) if array.dtype.char == "H" else array
 
 
-def _numpy_take(handle: int) -> np.ndarray:
+def take_numpy(handle: int) -> np.ndarray:
+    """A NumPy array over the memory behind a handle, which is closed."""
     array = np.asarray(native.Tensor(handle, close=True))
     return array.view(_bfloat16()) if array.dtype.char == "H" else array
 
@@ -97,7 +99,7 @@ if torch is not None:
         return _from_dlpack(_take(handle))
 
 else:
-    view, take = numpy_view, _numpy_take
+    view, take = numpy_view, take_numpy
 
 
 def close(handle: int) -> None:

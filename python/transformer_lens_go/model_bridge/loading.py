@@ -13,7 +13,7 @@ from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.tokenizer import EngineTokenizer
 from ..config.transformer_lens_config import FLOAT32
-from ..tokenizer import Tokenizer
+from ..tokenizer import ModelTokenizer
 from .hub import find_local, find_model
 from .hub_aliases import official_name
 from .placement import FLOATING
@@ -155,18 +155,18 @@ def _open(
         raise
 
 
-def _tokenizer_of(engine: EngineModel, name: str) -> Tokenizer | None:
+def _tokenizer_of(engine: EngineModel, name: str) -> ModelTokenizer | None:
     handle = engine.tokenizer_handle()
-    return Tokenizer(EngineTokenizer(handle), name) if handle else None
+    return ModelTokenizer(EngineTokenizer(handle), name) if handle else None
 
 
-def _tokenizer_named(name: str, revision: str | None) -> Tokenizer | None:
+def _tokenizer_named(name: str, revision: str | None) -> ModelTokenizer | None:
     """The tokenizer of a model that came without files of its own, if there is one here."""
     source = find_local(name, revision)
     if source is None:
         return None
     try:
-        return Tokenizer(EngineTokenizer.open(source), name)
+        return ModelTokenizer(EngineTokenizer.open(source), name)
     except FileNotFoundError:
         return None
 

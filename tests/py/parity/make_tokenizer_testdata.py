@@ -10,6 +10,7 @@ WordPiece, Unigram and of limited alphabets break ties differently each time, so
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
@@ -159,33 +160,44 @@ def sentence_piece_style(first: bool) -> Tokenizer:
     return core
 
 
-def tokenizers_by_name() -> dict[str, Tokenizer]:
+def byte_level_builders() -> dict[str, Callable[[], Tokenizer]]:
+    """The byte-level and Llama-2 kinds, by name; each is trained when it is called."""
     gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False)
     digits = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), gpt2])
     spaces = [AddedToken(" " * n, normalized=True) for n in range(8, 1, -1)]
     splits = GGUF_PRE_TOKENIZER_SPLITS
     return {
-        "gpt2": byte_level(gpt2, special(["<|endoftext|>"])),
-        "prefix": byte_level(
+        "gpt2": lambda: byte_level(gpt2, special(["<|endoftext|>"])),
+        "prefix": lambda: byte_level(
             pre_tokenizers.ByteLevel(add_prefix_space=True),
             special(["<s>"]),
             lambda _: processors.ByteLevel(trim_offsets=True),
         ),
-        "smollm": byte_level(digits, special([*CHAT, "<repo_name>", "<file_sep>"])),
-        "neox": byte_level(gpt2, special(CHAT) + spaces, normalizer=normalizers.NFC()),
-        "llama3": byte_level(
+        "smollm": lambda: byte_level(digits, special([*CHAT, "<repo_name>", "<file_sep>"])),
+        "neox": lambda: byte_level(gpt2, special(CHAT) + spaces, normalizer=normalizers.NFC()),
+        "llama3": lambda: byte_level(
             split(splits["llama-bpe"]),
             special(LLAMA3),
             lambda core: template("<|begin_of_text|> $A", core),
             ignore_merges=True,
         ),
-        "qwen2": byte_level(split(splits["qwen2"]), special(CHAT), normalizer=normalizers.NFC()),
-        "gpt4o": byte_level(split(splits["gpt-4o"]), special(CHAT), normalizer=normalizers.NFD()),
-        "possessive": byte_level(split(POSSESSIVE), special(CHAT)),
-        "added": every_added_token(),
-        "llama2": sentence_piece_style(first=False),
-        "llama2_first": sentence_piece_style(first=True),
+        "qwen2": lambda: byte_level(
+            split(splits["qwen2"]), special(CHAT), normalizer=normalizers.NFC()
+        ),
+        "gpt4o": lambda: byte_level(
+            split(splits["gpt-4o"]), special(CHAT), normalizer=normalizers.NFD()
+        ),
+        "possessive": lambda: byte_level(split(POSSESSIVE), special(CHAT)),
+        "added": lambda: every_added_token(),
+        "llama2": lambda: sentence_piece_style(first=False),
+        "llama2_first": lambda: sentence_piece_style(first=True),
     }
+
+
+@functools.cache
+def trained(name: str) -> str:
+    """The tokenizer.json of a kind, trained once a process."""
+    return (byte_level_builders() | BUILDERS)[name]().to_str()
 
 
 def gguf_cases(samples: list[str]) -> Iterator[dict[str, Any]]:
@@ -314,7 +326,8 @@ def main() -> None:
     samples += [*SPECIAL, "  ".join(SPECIAL), "x".join(SPECIAL)]
     samples += ["'ſ 'K 'LL", "\U00016d43\U00010d50a1", "a\U0001e2ec\u0301 \U00011935\U00011930"]
     cases = {}
-    for name, core in tokenizers_by_name().items():
+    for name, build in byte_level_builders().items():
+        core = build()
         write(f"{name}.json.gz", json.loads(core.to_str()))
         cases[name] = answers(core, samples)
     write("cases.json.gz", {"texts": samples, "answers": cases})

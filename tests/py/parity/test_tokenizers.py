@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,15 @@ import pytest
 pytest.importorskip("tokenizers")
 pytest.importorskip("sentencepiece")
 
+from tokenizers import Tokenizer
+
+from .make_tokenizer_testdata import byte_level_builders, trained
 from .tokenizer_folders import folder_cases, sentencepiece_gguf
 from .tokenizer_texts import texts
 from .tokenizers_live import BUILDERS, write_reference
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE, WHOLE = 0.01, 0.75  # of the generator's texts: about 290 and 20,900
-
-
-def byte_level_builders() -> dict[str, Callable[[], Any]]:
-    from .make_tokenizer_testdata import tokenizers_by_name
-
-    return {name: (lambda core=core: core) for name, core in tokenizers_by_name().items()}
 
 
 def compare(folder: Path, run: str) -> None:
@@ -68,7 +64,9 @@ def real_bert() -> Any | None:
 
 def test_every_kind(tmp_path: Path, everything: bool, seed: int) -> None:
     samples = [text for _, text in texts(seed, WHOLE if everything else SAMPLE)]
-    cores = {name: build() for name, build in (byte_level_builders() | BUILDERS).items()}
+    cores = {
+        name: Tokenizer.from_str(trained(name)) for name in [*byte_level_builders(), *BUILDERS]
+    }
     bert = real_bert()
     if bert is not None:
         cores["bert_real"] = bert
