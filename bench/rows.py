@@ -36,6 +36,12 @@ def doubled(value: Any, hook: Any) -> Any:
     return value * 2.0
 
 
+def decoded(model: Any, tokens: torch.Tensor, steps: int) -> torch.Tensor:
+    return model.generate(
+        tokens, max_new_tokens=steps, do_sample=False, stop_at_eos=False, verbose=False
+    )
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table: what is run, and whether torch records gradients meanwhile."""
@@ -65,6 +71,7 @@ def _rows() -> list[Row]:
         Row("hooks on every layer that write in place, 1×128", _hooked(zero_a_position)),
         Row("hooks on every layer that return a new tensor, 1×128", _hooked(doubled)),
         Row("forward 1×128, gradients on", lambda m: m(long), grad=True),
+        Row("greedy decoding, 32 tokens behind 16", lambda m: decoded(m, short, 32)),
     ]
 
 

@@ -43,13 +43,13 @@ type Graph struct {
 	Edges    map[int]Edge
 	names    []string
 	byName   map[string]Value
-	optional map[Value]bool
-	lent     map[Value]bool // optional values that are the caller's memory itself, not a copy
+	optional []bool // by value
+	lent     []bool // by value: optional ones that are the caller's memory itself, not a copy
 }
 
 // New makes an empty graph.
 func New() *Graph {
-	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, optional: map[Value]bool{}, lent: map[Value]bool{}}
+	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}}
 }
 
 func (g *Graph) value(name string) Value {
@@ -57,7 +57,7 @@ func (g *Graph) value(name string) Value {
 	for _, taken := g.byName[name]; taken; _, taken = g.byName[name] {
 		name += "'"
 	}
-	g.names = append(g.names, name)
+	g.names, g.optional, g.lent = append(g.names, name), append(g.optional, false), append(g.lent, false)
 	g.byName[name] = v
 	return v
 }

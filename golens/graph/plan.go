@@ -212,12 +212,13 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 	for _, v := range p.want {
 		last[v] = forever
 	}
-	at := make(map[int]int, len(steps)) // first step at or behind a node
+	at := make([]int, len(p.g.Nodes)) // first step at or behind a node; -1: there is none
 	next := len(steps) - 1
 	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
 		for next > 0 && steps[next-1].node >= i {
 			next--
 		}
+		at[i] = -1
 		if next >= 0 && steps[next].node >= i {
 			at[i] = next
 		}
@@ -232,7 +233,7 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 			}
 			continue
 		}
-		if s, ok := at[i]; ok {
+		if s := at[i]; s >= 0 && i >= p.start {
 			steps[s].drop = append(steps[s].drop, Value(v))
 		}
 	}
