@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -37,9 +38,10 @@ type question struct {
 	Past      *past           `json:"past"`  // a KV cache
 	Component *part           `json:"component"`
 	Output    string          `json:"output"`
-	Keep      json.RawMessage `json:"keep"`  // "all" or hook point indices
-	Call      bool            `json:"call"`  // whether hooks are called
-	Plain     bool            `json:"plain"` // without fusion and pruning
+	Keep      json.RawMessage `json:"keep"`   // "all" or hook point indices
+	Call      bool            `json:"call"`   // whether hooks are called
+	Plain     bool            `json:"plain"`  // without fusion and pruning
+	Within    int64           `json:"within"` // the run that waits for a part, which this one computes some of
 }
 
 // part is a component that is run by itself, with its arguments by name.
@@ -48,8 +50,13 @@ type part struct {
 	Args map[string]int64 `json:"args"`
 }
 
-// active is a run in progress: its callback may leave a replacement here.
-type active struct{ replacement *tensor.Tensor }
+// active is a run in progress: its callback may leave a replacement here, and runs within it keep edges where it does.
+type active struct {
+	replacement *tensor.Tensor
+	part        *waiting
+	keep        func(point int) bool
+	kept        *[]graph.Kept
+}
 
 var (
 	runs    = newTable[*active]("run")
@@ -83,6 +90,8 @@ func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out int6
 	if err != nil {
 		return 0, err
 	}
+	r.Seen = len(*a.run.kept)
+	r.Kept, a.kept = a.kept, nil
 	return results.add(r), nil
 }
 
@@ -102,7 +111,8 @@ func RunReplace(run, handle int64) (out int64, err error) {
 	return 0, nil
 }
 
-// ResultTake ends a result and gives its tensors' handles: JSON {"output", "extra", "kept": [point, handle, ...]}.
+// ResultTake ends a result and gives its tensors' handles: JSON {"output", "extra", "kept": [point, handle, ...],
+// "seen"}; seen counts the edges kept so far, also by the run that this one was within.
 func ResultTake(h int64) (out string, err error) {
 	defer guard(&err)
 	r, err := results.take(h)
@@ -114,7 +124,8 @@ func ResultTake(h int64) (out string, err error) {
 		Output int64   `json:"output"`
 		Extra  []int64 `json:"extra"`
 		Kept   []int64 `json:"kept"`
-	}{Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
+		Seen   int     `json:"seen"`
+	}{Seen: r.Seen, Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
 	if r.Output != nil {
 		if answer.Output, err = export(r.Output); err != nil {
 			return "", err
@@ -143,6 +154,7 @@ type asker struct {
 	run      *active
 	id       int64
 	imported []*tensor.Tensor
+	kept     []graph.Kept // what this run and those within it keep
 	err      error
 }
 
@@ -151,6 +163,9 @@ func (a *asker) release() {
 		t.Release()
 	}
 	a.run.replacement.Release()
+	for _, k := range a.kept {
+		k.T.Release()
+	}
 }
 
 // tensor imports a handle; 0 gives nil.
@@ -168,9 +183,13 @@ func (a *asker) tensor(h int64) *tensor.Tensor {
 }
 
 func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
-	watch := model.Watch{Silent: !q.Call, Plain: q.Plain, Foreign: a.foreign, Poll: a.poll}
+	watch := model.Watch{Silent: !q.Call, Plain: q.Plain, Foreign: a.foreign, Poll: a.poll, Call: a.part, Kept: &a.kept}
 	var err error
 	if watch.Keep, err = keeper(q.Keep); err != nil {
+		return nil, err
+	}
+	a.run.keep, a.run.kept = watch.Keep, watch.Kept
+	if err := a.within(q.Within, &watch); err != nil {
 		return nil, err
 	}
 	if q.Component != nil {

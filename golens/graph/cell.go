@@ -45,9 +45,37 @@ func (c *cells) drop(v Value) {
 		return
 	}
 	c.of[v] = nil
+	c.leave(old)
+}
+
+// leave says that one less uses a cell.
+func (c *cells) leave(old *cell) {
 	old.users--
 	if old.users == 0 {
 		old.t.Release()
+	}
+}
+
+// lent is a given value whose giver is to see what hooks write to it.
+type lent struct {
+	cell *cell
+	t    *tensor.Tensor
+}
+
+// lend makes t itself the tensor of v; a hook that writes gets a copy, as of all that somebody else holds.
+func (r *run) lend(v Value, t *tensor.Tensor) {
+	r.cells.put(v, t.Retain())
+	c := r.cells.of[v]
+	c.users++
+	r.lent = append(r.lent, lent{c, t})
+}
+
+// returnLent writes what was edited to where it came from.
+func (r *run) returnLent() {
+	for _, l := range r.lent {
+		if l.cell.t != l.t {
+			l.t.CopyFrom(l.cell.t)
+		}
 	}
 }
 
@@ -115,6 +143,21 @@ func fit(b backend.Backend, t, old *tensor.Tensor, resize bool) (*tensor.Tensor,
 	if !ok {
 		return nil, fmt.Errorf("%w: given shape %v, expected %v or what broadcasts to it", ErrEdit, t.Shape(), old.Shape())
 	}
+	return arranged(b, t, want, strides)
+}
+
+// Fit returns t itself where it has that shape, else a copy of it, broadcast; it takes over t's reference unless it
+// fails.
+func Fit(b backend.Backend, t *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
+	strides, ok := broadcast(t, shape)
+	if !ok {
+		return nil, fmt.Errorf("%w: given shape %v, expected %v or what broadcasts to it", ErrEdit, t.Shape(), shape)
+	}
+	return arranged(b, t, shape, strides)
+}
+
+// arranged is t in row-major order, in a shape that it covers with those strides.
+func arranged(b backend.Backend, t *tensor.Tensor, want, strides []int) (*tensor.Tensor, error) {
 	if t.Contiguous() && slices.Equal(t.Shape(), want) {
 		return t, nil
 	}

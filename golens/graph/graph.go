@@ -45,11 +45,12 @@ type Graph struct {
 	byName   map[string]Value
 	optional []bool // by value
 	lent     []bool // by value: optional ones that are the caller's memory itself, not a copy
+	parts    map[string]Part
 }
 
 // New makes an empty graph.
 func New() *Graph {
-	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}}
+	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, parts: map[string]Part{}}
 }
 
 func (g *Graph) value(name string) Value {
@@ -127,6 +128,7 @@ func (g *Graph) Hook(name string, point int, v Value, resize bool) Value {
 	out := g.value(name)
 	g.Edges[point] = Edge{Node: len(g.Nodes), Resize: resize}
 	g.Nodes = append(g.Nodes, Node{Point: point, In: []Value{v}, Out: []Value{out}})
+	g.AddPart(name, len(g.Nodes)-1, v, []Value{out})
 	return out
 }
 

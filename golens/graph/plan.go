@@ -1,12 +1,17 @@
 // Plan: from a question to the steps that answer it. Reachability, fusion and lifetimes are decided here only.
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// step runs one node, or a fusion in place of its nodes, and then drops the values that nobody reads any more.
+// step runs one node, or a fusion or a part in place of its nodes (node is the last of them), and then drops the
+// values that nobody reads any more.
 type step struct {
 	node   int
 	fusion *Fusion
+	part   *Part
 	called bool // hooks are called at this hook point
 	drop   []Value
 }
@@ -21,6 +26,7 @@ type planner struct {
 	called    func(point int) bool // a hook is called there
 	lent      func(Value) bool     // memory that the run is to write to
 	active    func(node int) bool  // nodes that the question is about
+	parts     []Part               // stretches that somebody else computes, each outside of the others, by First
 	plain     bool                 // no fusion, no pruning
 	moving    bool                 // the rest is to go on in another graph: all that is active runs until it does
 	reachable []bool
@@ -42,20 +48,42 @@ func (p *planner) watched(n *Node) bool {
 	return n.Op == nil && (p.kept(n.Point) || p.called(n.Point))
 }
 
-// lastCall is the last node at which a hook is called (or the move to another graph may happen), or -1.
+// lastCall is the last node at which a hook or who computes a part is called (or the move to another graph may
+// happen), or -1.
 func (p *planner) lastCall() int {
 	if p.moving {
 		return len(p.g.Nodes) - 1
 	}
-	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
+	last := -1
+	for i := range p.parts {
+		if p.active(p.parts[i].First) {
+			last = p.parts[i].Last
+		}
+	}
+	for i := len(p.g.Nodes) - 1; i >= p.start && i > last; i-- {
 		if n := &p.g.Nodes[i]; n.Op == nil && p.called(n.Point) {
 			return i
 		}
 	}
-	return -1
+	return last
 }
 
-// derive finds which nodes can run, which values there can be, and which node makes each that is not there yet.
+// stretches walks over what is planned as a whole, a part or a node, from the front.
+func (p *planner) stretches(visit func(first, last int, part *Part, in, out []Value)) {
+	next := 0
+	for i := p.start; i < len(p.g.Nodes); i++ {
+		if next < len(p.parts) && p.parts[next].First == i {
+			part := &p.parts[next]
+			visit(i, part.Last, part, part.In, part.Out)
+			next, i = next+1, part.Last
+			continue
+		}
+		visit(i, i, nil, p.g.Nodes[i].In, p.g.Nodes[i].Out)
+	}
+}
+
+// derive finds which nodes can run, which values there can be, and which node makes each that is not there yet. The
+// first node of a part stands for all of it.
 func (p *planner) derive() (canRun, derivable []bool, producer []int) {
 	nodes := p.g.Nodes
 	canRun = make([]bool, len(nodes))
@@ -65,18 +93,18 @@ func (p *planner) derive() (canRun, derivable []bool, producer []int) {
 		producer[v] = -1
 		derivable[v] = p.have(Value(v))
 	}
-	for i := p.start; i < len(nodes); i++ {
+	p.stretches(func(i, _ int, _ *Part, in, out []Value) {
 		canRun[i] = true
-		for _, v := range nodes[i].In {
+		for _, v := range in {
 			canRun[i] = canRun[i] && (v == None || derivable[v])
 		}
-		for _, v := range nodes[i].Out {
+		for _, v := range out {
 			if !derivable[v] {
 				producer[v] = i
 				derivable[v] = canRun[i]
 			}
 		}
-	}
+	})
 	return canRun, derivable, producer
 }
 
@@ -93,17 +121,30 @@ func (p *planner) markReachable(lastCall int) error {
 		}
 		needed[v] = true
 	}
-	for i := len(nodes) - 1; i >= p.start; i-- {
-		n := &nodes[i]
-		run := canRun[i] && ((p.active(i) && (i <= lastCall || p.plain || p.writes(n))) || p.watched(n))
-		for _, v := range n.Out {
-			run = run || (needed[v] && producer[v] == i)
+	type stretch struct {
+		first   int
+		looked  bool // somebody sees it whether its result is needed or not
+		in, out []Value
+	}
+	var all []stretch
+	p.stretches(func(i, last int, part *Part, in, out []Value) {
+		looked := p.active(i) && (last <= lastCall || p.plain)
+		if part == nil {
+			n := &nodes[i]
+			looked = looked || p.watched(n) || (p.active(i) && p.writes(n))
 		}
-		p.reachable[i] = run && p.produces(n, i, producer)
-		if !p.reachable[i] {
+		all = append(all, stretch{i, looked, in, out})
+	})
+	for _, s := range slices.Backward(all) {
+		run := canRun[s.first] && s.looked
+		for _, v := range s.out {
+			run = run || (needed[v] && producer[v] == s.first)
+		}
+		p.reachable[s.first] = run && produces(s.out, s.first, producer)
+		if !p.reachable[s.first] {
 			continue
 		}
-		for _, v := range n.In {
+		for _, v := range s.in {
 			if v != None {
 				needed[v] = true
 			}
@@ -116,8 +157,8 @@ func (p *planner) markReachable(lastCall int) error {
 func (p *planner) writes(n *Node) bool { return n.Writes > 0 && p.lent(n.In[n.Writes-1]) }
 
 // produces is false for a node whose outputs were all given: it would compute what the question replaced.
-func (p *planner) produces(n *Node, i int, producer []int) bool {
-	for _, v := range n.Out {
+func produces(out []Value, i int, producer []int) bool {
+	for _, v := range out {
 		if producer[v] == i {
 			return true
 		}
@@ -128,8 +169,16 @@ func (p *planner) produces(n *Node, i int, producer []int) bool {
 // choose turns reachable nodes into steps, a fusion wherever one is allowed.
 func (p *planner) choose() []step {
 	steps := make([]step, 0, len(p.g.Nodes)-p.start)
-	f := 0
+	f, next := 0, 0
 	for i := p.start; i < len(p.g.Nodes); i++ {
+		if next < len(p.parts) && p.parts[next].First == i {
+			part := &p.parts[next]
+			if p.reachable[i] {
+				steps = append(steps, step{node: part.Last, part: part})
+			}
+			next, i = next+1, part.Last
+			continue
+		}
 		for f < len(p.g.Fusions) && p.g.Fusions[f].First < i {
 			f++
 		}
@@ -153,10 +202,15 @@ func (p *planner) choose() []step {
 	return steps
 }
 
-// mayFuse allows a fusion when its result is needed and no edge inside it is watched or wanted.
+// mayFuse allows a fusion when its result is needed, no edge inside it is watched or wanted, and no part in its way.
 func (p *planner) mayFuse(f *Fusion) bool {
 	if p.plain || !p.reachable[f.Last] {
 		return false
+	}
+	for i := range p.parts {
+		if f.First <= p.parts[i].Last && p.parts[i].First <= f.Last {
+			return false
+		}
 	}
 	for i := f.First; i <= f.Last; i++ {
 		n := &p.g.Nodes[i]
@@ -197,10 +251,14 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 		}
 	}
 	for i := range steps {
-		if f := steps[i].fusion; f != nil {
+		switch f, part := steps[i].fusion, steps[i].part; {
+		case f != nil:
 			read(f.In, f.Last)
 			read([]Value{f.Out}, f.Last)
-		} else {
+		case part != nil:
+			read(part.In, part.Last)
+			read(part.Out, part.Last)
+		default:
 			n := &p.g.Nodes[steps[i].node]
 			read(n.In, steps[i].node)
 			read(n.Out, steps[i].node)

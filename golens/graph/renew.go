@@ -33,15 +33,19 @@ func (r *run) canMove(point int) bool {
 		return false
 	}
 	g := r.next.Graph
-	p := planner{g: g, start: edge.Node + 1, have: func(v Value) bool {
+	p := planner{g: g, start: edge.Node + 1, parts: r.partsFrom(g, edge.Node+1, r.next.Want), have: func(v Value) bool {
 		old, known := r.g.byName[g.names[v]]
 		return g.optional[v] || (known && r.cells.of[old] != nil)
 	}}
 	canRun, derivable, producer := p.derive()
-	for i := p.start; i < len(g.Nodes); i++ {
-		if active(r.next.Active, i) && !canRun[i] && p.produces(&g.Nodes[i], i, producer) {
-			return false
+	complete := true
+	p.stretches(func(i, _ int, _ *Part, _, out []Value) {
+		if active(r.next.Active, i) && !canRun[i] && produces(out, i, producer) {
+			complete = false
 		}
+	})
+	if !complete {
+		return false
 	}
 	for _, v := range r.next.Want {
 		if !derivable[v] {

@@ -17,10 +17,16 @@ const pollEvery = 50 * time.Millisecond
 // Question is one use of a graph: what is given, what is wanted, who watches.
 type Question struct {
 	Given   map[Value]*tensor.Tensor // borrowed for the run
+	Through map[Value]bool           // given values to which edits in place are written at the end of the run
 	Want    []Value
 	Keep    func(point int) bool // edges whose values are kept, each after its hooks; nil: none
+	Kept    *[]Kept              // where to keep them: those of the run that this one is a part of; nil: the answer's
 	Hooks   *hook.Registry       // nil: no hooks are called
 	Foreign hook.Caller          // calls hooks that are not Go functions
+	// Parts makes a list of the stretches of a graph that somebody else computes now, in any order, nested ones too.
+	// Call has one computed; hooks and kept edges inside it are then the callee's business. Nil: none.
+	Parts func(g *Graph) []Part
+	Call  func(c *Call) error
 	// Active bounds the nodes at which hooks are called and edges kept: those of a component that is called by
 	// itself, or from the layer on where a run starts. None means all. Nodes outside run if their values are needed.
 	Active []Range
@@ -66,6 +72,8 @@ type run struct {
 	backend    backend.Backend
 	cells      cells
 	answer     *Answer
+	kept       *[]Kept
+	lent       []lent
 	generation uint64
 	polled     time.Time
 }
@@ -76,9 +84,15 @@ func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answe
 		g: g, want: q.Want, active: q.Active, q: q, backend: b, polled: time.Now(),
 		cells: cells{b, make([]*cell, len(g.names))}, answer: &Answer{Values: map[Value]*tensor.Tensor{}},
 	}
+	if r.kept = q.Kept; r.kept == nil {
+		r.kept = &r.answer.Kept
+	}
 	answered := false
 	defer func() { // also when a hook panics
 		r.cells.dropAll()
+		for _, l := range r.lent {
+			r.cells.leave(l.cell)
+		}
 		if !answered {
 			r.answer.Release()
 		}
@@ -86,6 +100,10 @@ func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answe
 	for v, t := range q.Given {
 		if g.lent[v] {
 			r.cells.put(v, t.Retain())
+			continue
+		}
+		if q.Through[v] {
+			r.lend(v, t)
 			continue
 		}
 		own, err := t.Clone() // hooks may edit what they are given, and the caller's memory is not theirs
@@ -97,6 +115,7 @@ func (g *Graph) Run(ctx context.Context, b backend.Backend, q *Question) (*Answe
 	if err := r.execute(ctx); err != nil {
 		return nil, err
 	}
+	r.returnLent()
 	answered = true
 	return r.answer, nil
 }
@@ -136,7 +155,7 @@ func (r *run) plan(start int) ([]step, error) {
 	if r.q.Hooks != nil {
 		r.generation = r.q.Hooks.Generation()
 	}
-	p := planner{g: r.g, start: start, want: r.want, plain: r.q.Plain, moving: r.next != nil, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
+	p := planner{g: r.g, start: start, want: r.want, parts: r.partsFrom(r.g, start, r.want), plain: r.q.Plain, moving: r.next != nil, have: func(v Value) bool { return r.cells.of[v] != nil || r.g.optional[v] }}
 	p.lent = func(v Value) bool { return r.cells.of[v] != nil }
 	p.active = func(node int) bool { return active(r.active, node) }
 	p.kept = func(point int) bool { return r.q.Keep != nil && r.inRange(point) && r.q.Keep(point) }
@@ -165,6 +184,8 @@ func (r *run) inRange(point int) bool { return active(r.active, r.g.Edges[point]
 // step executes one step; it reports whether hooks or graph changed, so that the rest must be planned anew.
 func (r *run) step(s *step) (stale bool, err error) {
 	switch n := &r.g.Nodes[s.node]; {
+	case s.part != nil:
+		stale, err = r.call(s.part)
 	case s.fusion != nil:
 		err = r.apply(s.fusion.Op.Forward, s.fusion.In, []Value{s.fusion.Out})
 	case n.Op != nil:
@@ -216,21 +237,36 @@ func (r *run) hook(n *Node, called bool) (stale bool, err error) {
 		if err := r.q.Hooks.Fire(p, hook.Forward, e, r.q.Foreign); err != nil {
 			return false, err
 		}
-		if stale = r.q.Hooks.Generation() != r.generation; stale {
-			if err := r.renew(); err != nil {
-				return false, err
-			}
-		}
-		r.polled = time.Now()
-	}
-	if r.q.Keep != nil && r.q.Keep(n.Point) {
-		t, err := r.cells.keep(out)
-		if err != nil {
+		if stale, err = r.changed(); err != nil {
 			return false, err
 		}
-		r.answer.Kept = append(r.answer.Kept, Kept{n.Point, t})
+	}
+	if err := r.keep(n); err != nil {
+		return false, err
 	}
 	return stale || r.canMove(n.Point), nil
+}
+
+// changed reports, after somebody was called, whether hooks or graph are not what was planned with.
+func (r *run) changed() (bool, error) {
+	r.polled = time.Now()
+	if r.q.Hooks == nil || r.q.Hooks.Generation() == r.generation {
+		return false, nil
+	}
+	return true, r.renew()
+}
+
+// keep keeps the value behind a hook point if that was asked for.
+func (r *run) keep(n *Node) error {
+	if r.q.Keep == nil || !r.inRange(n.Point) || !r.q.Keep(n.Point) {
+		return nil
+	}
+	t, err := r.cells.keep(n.Out[0])
+	if err != nil {
+		return err
+	}
+	*r.kept = append(*r.kept, Kept{n.Point, t})
+	return nil
 }
 
 func (r *run) poll(ctx context.Context) error {

@@ -3,6 +3,7 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
@@ -68,6 +69,11 @@ func (b *builder) hookSized(name string, v graph.Value, resize bool) graph.Value
 // component notes that the nodes from first on are callable by that name.
 func (b *builder) component(name string, first int, in graph.Value, out ...graph.Value) {
 	b.components[name] = component{first: first, last: b.g.Len(), in: in, out: out}
+	if strings.HasPrefix(name, "blocks.") && (strings.Count(name, ".") == 1 || strings.HasSuffix(name, ".attn")) {
+		b.g.AddPart(name, first, in, out, b.positions) // upstream passes them along
+		return
+	}
+	b.g.AddPart(name, first, in, out)
 }
 
 func (b *builder) embedding() graph.Value {

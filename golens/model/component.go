@@ -53,6 +53,10 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 		return &graph.Renewal{Graph: now.g, Want: c.out, Active: c.active()}, nil
 	}
 	m.watch(q, &a.Watch)
+	m.giveParts(q, name, &a.Watch)
+	if err := m.checkReplaced(b); err != nil {
+		return nil, err
+	}
 	if (a.Cos == nil) != (a.Sin == nil) || (a.Cos != nil && b.cos == graph.None) {
 		return nil, fmt.Errorf("%w: cosines and sines go together, and only with rotary positions", ErrInput)
 	}
@@ -61,6 +65,11 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 	}
 	made, err := m.giveBeside(b, q, x, a)
 	defer release(made)
+	if err != nil {
+		return nil, err
+	}
+	views, err := giveOuter(b, q, a.Outer)
+	defer release(views)
 	if err != nil {
 		return nil, err
 	}

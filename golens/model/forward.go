@@ -58,6 +58,10 @@ type Watch struct {
 	Plain   bool                 // as with EnvPlan set to "plain"
 	Foreign hook.Caller
 	Poll    func() error
+	Call    func(c *graph.Call) error // computes what SetReplaced named
+	// Of a component that runs for who stands in the place of a part: that call, and where its run keeps edges.
+	Outer *graph.Call
+	Kept  *[]graph.Kept
 }
 
 // Result is what a run gave. The caller releases it.
@@ -65,6 +69,7 @@ type Result struct {
 	Output *tensor.Tensor   // nil for OutputNone
 	Extra  []*tensor.Tensor // further outputs of a component
 	Kept   []graph.Kept
+	Seen   int // how many edges were kept when the run ended, by a run around it too
 }
 
 // Release drops every tensor of a result.
@@ -87,6 +92,10 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 	defer m.end()
 	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{}}
 	m.watch(q, &in.Watch)
+	m.giveParts(q, "", &in.Watch)
+	if err := m.checkReplaced(b); err != nil {
+		return nil, err
+	}
 	shape, err := m.giveStream(b, q, in)
 	if err != nil {
 		return nil, err

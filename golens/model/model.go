@@ -33,10 +33,11 @@ type Model struct {
 	tokenizer *tokenizer.Tokenizer
 	bindings
 
-	mu     sync.RWMutex
-	built  *built
-	runs   int // in progress: they read the weights
-	closed bool
+	mu       sync.RWMutex
+	built    *built
+	replaced []string // components and hook points that somebody else computes
+	runs     int      // in progress: they read the weights
+	closed   bool
 	// retired are weights of a dtype that the model had before, which runs in progress may still read.
 	retired []bindings
 }

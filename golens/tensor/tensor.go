@@ -209,9 +209,14 @@ func (t *Tensor) Clone() (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := t.Len() * t.dtype.Size()
-	copy(c.storage.Bytes()[:n], unsafe.Slice((*byte)(t.Pointer()), n))
+	c.CopyFrom(t)
 	return c, nil
+}
+
+// CopyFrom writes the elements of a tensor of the same dtype and length into t; both are contiguous.
+func (t *Tensor) CopyFrom(from *Tensor) {
+	n := t.Len() * t.dtype.Size()
+	copy(unsafe.Slice((*byte)(t.Pointer()), n), unsafe.Slice((*byte)(from.Pointer()), n))
 }
 
 // Shared reports whether anybody but the caller can see the memory: another reference, a view, another language.

@@ -92,6 +92,7 @@ class HookPoint(EnginePart, Module):
             _canonical="",
             _resize=False,
             _place=None,
+            _d_head=None,
         )
 
     def _bind(self, table: Any, index: int, name: str, resize: bool) -> None:
@@ -99,6 +100,17 @@ class HookPoint(EnginePart, Module):
         self.__dict__.update(
             _table=table, _index=index, name=name, _canonical=name, _resize=resize, training=False
         )
+
+    _is_point = True
+
+    @staticmethod
+    def _arguments(frame: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What a module in the place of a model's hook point is called with."""
+        return (frame.values["x"],), {}
+
+    @staticmethod
+    def _outputs(result: Any) -> list[Any]:
+        return [result]
 
     def _engine_part(self) -> str:
         return "" if self._table is None else f"the hook point {self.name}"
@@ -308,14 +320,21 @@ class HookPoint(EnginePart, Module):
         self.hook_conversion = hook_conversion
 
     def forward(self, x: Any) -> Any:
-        """`x`. Hooks are called around this, as of any module; those of an engine model here, outside of its runs."""
+        """`x`. Hooks are called around this, as of any module; those of an engine model here, outside of its runs.
+
+        Where heads lie side by side in `x`, the hooks of an engine model see them apart, as in its runs.
+        """
         if self._table is None:
             return x
+        flat = self._d_head is not None and x.ndim == 3
+        given = value = x.reshape((*x.shape[:2], -1, self._d_head)) if flat else x
         for handle in list(self.fwd_hooks):
-            result = call_converted(handle.hook.call, x, self)
+            result = call_converted(handle.hook.call, value, self)
             if result is not None:
-                x = result
-        return x
+                value = result
+        if value is given:
+            return x
+        return value.reshape((*value.shape[:2], -1)) if flat and value.ndim == 4 else value
 
     @property
     def positions(self) -> range | None:

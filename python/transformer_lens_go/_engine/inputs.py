@@ -93,7 +93,7 @@ def _on_cpu(value: Any, what: str) -> Any:
             )
         return value.cpu()
     try:
-        array = np.array(value.detach().cpu() if hasattr(value, "detach") else value)
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except ValueError:  # rows of different lengths
         array = np.array(None)
     if array.dtype.kind not in "biufcV":

@@ -11,6 +11,7 @@ from .hooks import HookTable
 from .inputs import Borrowed
 from .native import go, open_backend
 from .params import ParameterStore
+from .parts import PartTable
 
 __all__ = ["EngineModel", "counts"]
 
@@ -36,7 +37,9 @@ class EngineModel:
         self.family: str = told["family"]
         self.components: list[dict[str, Any]] = told["components"]
         self.points: list[dict[str, Any]] = told["points"]
+        self.parts = PartTable(self.handle, told["windows"], self.hooks)
         self.aliases: list[tuple[str, str]] = [(a, c) for a, c in told["aliases"]]
+        self.root_aliases = {alias: name for alias, name in self.aliases if "." not in alias}
         shapes = {
             parameter["index"]: tuple(parameter["shape"])
             for component in self.components

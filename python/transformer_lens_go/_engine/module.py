@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -245,6 +246,19 @@ class _ModuleDict(_Module):
         return self._modules.items()
 
 
+class _Function(_Module):
+    """A plain function as a part."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"a part must be a module or a function, got {type(function).__name__}")
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
 Module: Any = arrays.torch.nn.Module if arrays.torch is not None else _Module
 ModuleDict: Any = arrays.torch.nn.ModuleDict if arrays.torch is not None else _ModuleDict
 ModuleList: Any = arrays.torch.nn.ModuleList if arrays.torch is not None else _ModuleList
@@ -253,8 +267,9 @@ ModuleList: Any = arrays.torch.nn.ModuleList if arrays.torch is not None else _M
 class EnginePart:
     """Mixed into modules that stand for a part of what the engine runs.
 
-    The engine does not look at the module tree, so a replaced part, a reassigned `forward` or a torch hook would
-    be ignored: they raise instead, at once.
+    The engine does not walk the module tree. What is put in the place of a part, a `forward` that is assigned and
+    torch's hooks are told to the model's table of parts, and Python computes that part from then on. What could not
+    be honoured raises, at once.
     """
 
     def _engine_part(self) -> str:
@@ -262,56 +277,99 @@ class EnginePart:
         return ""
 
     def _is_engine_name(self, name: str) -> bool:
-        """Whether the attribute of that name stands for something in the engine."""
-        return name in self.__dict__.get("_modules", ())
+        """Whether the attribute of that name stands for something in the engine that cannot be replaced."""
+        return False
 
     def _refuse(self, what: str) -> None:
         part = self._engine_part()
         if part:
             raise NotImplementedError(
-                f"{what} on {part} is not supported yet: the engine would not see it. Watch or replace "
-                "values with a hook: model.add_hook(name, fn), or run_with_hooks; weights are changed in "
-                "place, as in `with torch.no_grad(): component.weight.copy_(new)`"
+                f"{what} on {part} is not supported: the engine would not see it. Watch or replace values with a "
+                "hook (model.add_hook(name, fn), or run_with_hooks), put a module of your own in a component's "
+                "place, and change weights in place, as in `with torch.no_grad(): component.weight.copy_(new)`"
             )
 
+    def _touched(self) -> None:
+        """Let the table of parts have another look at this one."""
+        place = self.__dict__.get("_seat")
+        if place is not None and place[1]:
+            table, path = place
+            table.touch(path)
+
+    def _put(self, name: str, module: Any) -> None:
+        """Put a module in the place of a part of this one."""
+        before = self.__dict__["_modules"][name]
+        if module is before:
+            return
+        if isinstance(before, ModuleList):
+            self._refuse(f"replacing {name!r} as a whole")
+        if arrays.torch is not None:
+            super().__setattr__(name, module)
+        else:
+            if module is not None and not isinstance(module, Module):
+                module = _Function(module)
+            self.__dict__["_modules"][name] = module
+        place = self.__dict__.get("_seat")
+        if place is not None:
+            table, path = place
+            table.touch(f"{path}.{name}" if path else name)
+
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "forward" or self._is_engine_name(name):
+        if name in self.__dict__.get("_modules", ()):
+            self._put(name, value)
+            return
+        if self._is_engine_name(name):
             self._refuse(f"assigning {name!r}")
         super().__setattr__(name, value)
+        if name in ("forward", "__class__"):
+            self._touched()
 
     def __delattr__(self, name: str) -> None:
-        if self._is_engine_name(name):
+        if name in self.__dict__.get("_modules", ()) or self._is_engine_name(name):
             self._refuse(f"deleting {name!r}")
         super().__delattr__(name)
+        if name == "forward":
+            self._touched()
 
     def add_module(self, name: str, module: Any) -> None:
-        if self._is_engine_name(name):
-            self._refuse(f"replacing {name!r}")
-        super().add_module(name, module)  # type: ignore[misc]
+        if name in self.__dict__["_modules"]:
+            self._put(name, module)
+        else:
+            super().add_module(name, module)  # type: ignore[misc]
 
     def register_forward_hook(self, hook: Any, **options: Any) -> Any:
-        self._refuse("register_forward_hook")
-        return super().register_forward_hook(hook, **options)  # type: ignore[misc]
+        handle = super().register_forward_hook(hook, **options)  # type: ignore[misc]
+        self._touched()
+        return handle
 
     def register_forward_pre_hook(self, hook: Any, **options: Any) -> Any:
-        self._refuse("register_forward_pre_hook")
-        return super().register_forward_pre_hook(hook, **options)  # type: ignore[misc]
+        handle = super().register_forward_pre_hook(hook, **options)  # type: ignore[misc]
+        self._touched()
+        return handle
 
     def register_full_backward_hook(self, hook: Any, prepend: bool = False) -> Any:
-        self._refuse("register_full_backward_hook")
+        self._refuse_backward("register_full_backward_hook")
         return super().register_full_backward_hook(hook, prepend)  # type: ignore[misc]
 
     def register_full_backward_pre_hook(self, hook: Any, prepend: bool = False) -> Any:
-        self._refuse("register_full_backward_pre_hook")
+        self._refuse_backward("register_full_backward_pre_hook")
         return super().register_full_backward_pre_hook(hook, prepend)  # type: ignore[misc]
 
     def register_backward_hook(self, hook: Any) -> Any:
-        self._refuse("register_backward_hook")
+        self._refuse_backward("register_backward_hook")
         return super().register_backward_hook(hook)  # type: ignore[misc]
+
+    def _refuse_backward(self, what: str) -> None:
+        part = self._engine_part()
+        if part:
+            raise NotImplementedError(
+                f"{what} on {part}: gradients through the engine are not in this version yet (backward hooks on "
+                "your own torch modules work)"
+            )
 
 
 class EngineList(EnginePart, ModuleList):
-    """The blocks of a model: indexed, sliced and walked over as a list, but not changed."""
+    """The blocks of a model: indexed, sliced and walked over as a list. Each can be replaced; their number stays."""
 
     def __init__(self, modules: Iterable[Any] = (), part: str = "") -> None:
         super().__init__(modules)  # type: ignore[call-arg]
@@ -320,13 +378,23 @@ class EngineList(EnginePart, ModuleList):
     def _engine_part(self) -> str:
         return self.__dict__.get("_part", "")
 
+    def _touched(self) -> None:
+        """Nothing: a list is not called."""
+
     def add_module(self, name: str, module: Any) -> None:
-        self._refuse("adding blocks")
+        if name not in self.__dict__["_modules"]:
+            self._refuse("adding blocks")
         super().add_module(name, module)
 
     def __setitem__(self, index: Any, module: Any) -> None:
-        self._refuse("replacing blocks")
-        super().__setitem__(index, module)
+        if isinstance(index, slice):
+            self._refuse("replacing several blocks at once")
+            super().__setitem__(index, module)
+            return
+        number = operator.index(index)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"index {number} is out of range: there are {len(self)} blocks")
+        setattr(self, str(number % len(self)), module)
 
     def __delitem__(self, index: Any) -> None:
         self._refuse("removing blocks")

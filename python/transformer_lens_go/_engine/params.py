@@ -10,7 +10,7 @@ import numpy as np
 from . import arrays, errors
 from .native import go
 
-__all__ = ["LazyTable", "ParameterStore", "numel", "strided_view"]
+__all__ = ["LazyTable", "ParameterStore", "drop_gradient", "numel", "strided_view"]
 
 
 class ParameterStore:
@@ -82,13 +82,7 @@ class ParameterStore:
     def zero_grad(self, indices: Iterable[int], set_to_none: bool) -> None:
         """Drop or zero the gradients that these parameters hold."""
         for index in indices:
-            made = self._made.get(index)
-            if made is None or getattr(made, "grad", None) is None:
-                continue
-            if set_to_none:
-                made.grad = None
-            else:
-                made.grad.detach_().zero_()
+            drop_gradient(self._made.get(index), set_to_none)
 
     def any_requires_grad(self) -> bool:
         """Whether a parameter asks for gradients; one that nobody has seen does unless it was frozen."""
@@ -124,6 +118,16 @@ class ParameterStore:
             with arrays.torch.no_grad():
                 view.copy_(made.data)
             made.data = view
+
+
+def drop_gradient(parameter: Any, set_to_none: bool) -> None:
+    """Drop or zero the gradient that a parameter holds, if it holds one."""
+    if getattr(parameter, "grad", None) is None:
+        return
+    if set_to_none:
+        parameter.grad = None
+    else:
+        parameter.grad.detach_().zero_()
 
 
 class LazyTable(dict):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays
-from .inputs import CODES
+from . import arrays, errors
+from .inputs import CODES, borrow, in_rows
 from .native import go, native
 
-__all__ = ["fit", "put"]
+__all__ = ["fit", "give", "put"]
 
 _close, _borrow = native.take, native.borrow
 
@@ -81,6 +81,31 @@ else:
         return _lend(run, address, result, None)
 
 
+def give(run: int, i: int, name: str, given: Any, result: Any, alive: list[Any]) -> None:
+    """Let what computed the part `name` have `result` as output `i`; `alive` keeps it for the run.
+
+    `given` is what the output is like in kind and dtype. Raises TypeError for what is no array, RuntimeError for one
+    that cannot stand there.
+    """
+    if result is given:
+        go.PartResult(run, i, 0)
+        return
+    if not arrays.is_array(result):
+        raise TypeError(
+            f"what stands at {name} returned {type(result).__name__}; expected an array, or a tuple that begins "
+            "with one"
+        )
+    result = in_rows(_checked(name, given, result, "what stands at"), arrays.dtype_name(given))
+    if arrays.torch is not None:
+        result = result.detach().resolve_neg()
+    alive.append(result)
+    handle = borrow(result)
+    try:
+        errors.call(go.PartResult, run, i, handle)
+    finally:
+        _close(handle)
+
+
 def fit(name: str, resize: bool, given: Any, result: Any) -> Any:
     """`result` as the edge `name` can carry it in place of `given`.
 
@@ -95,30 +120,30 @@ def fit(name: str, resize: bool, given: Any, result: Any) -> Any:
     return result if arrays.torch is None else result.resolve_neg()
 
 
-def _checked(name: str, given: Any, result: Any) -> Any:
+def _checked(name: str, given: Any, result: Any, who: str = "the hook at") -> Any:
     expected = f"expected {_describe(given)}"
     if arrays.torch is not None:
         if not isinstance(result, arrays.torch.Tensor):
             raise TypeError(
-                f"the hook at {name} returned {type(result).__name__}; expected None or a torch.Tensor "
+                f"{who} {name} returned {type(result).__name__}; expected None or a torch.Tensor "
                 f"({_describe(given)})"
             )
         if result.device != given.device or result.layout != arrays.torch.strided:
             raise RuntimeError(
-                f"the hook at {name} returned a {result.layout} tensor on device {result.device}; "
+                f"{who} {name} returned a {result.layout} tensor on device {result.device}; "
                 f"{expected}: return it after .to({str(given.device)!r})"
             )
         real = not result.is_complex() and result.dtype != arrays.torch.bool
     else:
         if not isinstance(result, (np.ndarray, np.generic)):
             raise TypeError(
-                f"the hook at {name} returned {type(result).__name__}; expected None or a NumPy array "
+                f"{who} {name} returned {type(result).__name__}; expected None or a NumPy array "
                 f"({_describe(given)})"
             )
         result = np.asarray(result)
         real = result.dtype.kind in "iuf" or arrays.dtype_name(result) == "bfloat16"
     if not real or arrays.is_floating(result) != arrays.is_floating(given):
-        raise RuntimeError(f"the hook at {name} returned {_describe(result)}; {expected}")
+        raise RuntimeError(f"{who} {name} returned {_describe(result)}; {expected}")
     return result
 
 

@@ -13,12 +13,14 @@ from . import arrays, closing, errors, replace
 from .inputs import Borrowed
 from .model import EngineModel
 from .native import go, native
+from .parts import frame_of
 from .past import Past
 from .where import here
 
 __all__ = ["Answer", "Question", "run"]
 
 _ENDED = -1  # what the engine answers when a callback ended the run
+_PART = -1  # the hook id with which the engine asks for a part
 _ARRAYS = ("tokens", "attention_mask", "positions", "embeds", "resid")
 
 
@@ -43,6 +45,7 @@ class Question:
     output: str = "logits"
     keep: Sequence[int] | str = ()
     past: Past | None = None  # keys and values of earlier tokens; the run adds its own
+    within: int = 0  # the run that waits for what this one computes, and keeps edges of
 
     def text(self, lent: Borrowed) -> str:
         """The question as the engine reads it, with handles for the arrays."""
@@ -62,6 +65,8 @@ class Question:
         if self.component is not None:
             handles = {name: lent.add(array) for name, array in self.arguments.items()}
             asked["component"] = {"name": self.component, "args": handles}
+        if self.within:
+            asked["within"] = self.within
         return json.dumps(asked)
 
     def positions_of_input(self) -> range | None:
@@ -81,13 +86,14 @@ class Question:
 class Answer:
     """What a run gave. The handles are ended by taking their arrays, or by `close`."""
 
-    __slots__ = ("_extra", "_kept", "_live", "_output")
+    __slots__ = ("_extra", "_kept", "_live", "_output", "seen")
 
     def __init__(self, told: dict[str, Any], live: list[Any] | None) -> None:
         self._output: int = told["output"]
         self._extra: list[int] = told.get("extra") or []
         self._kept: list[int] = told.get("kept") or []
         self._live = live
+        self.seen: int = told["seen"]
 
     def output(self, name: str = "the output") -> Any:
         """The output's array, part of the autograd graph where gradients are on; None when none was wanted."""
@@ -124,19 +130,28 @@ class Answer:
 
 def run(model: EngineModel, question: Question) -> Answer:
     """Ask the engine. What a hook raises comes out unchanged, and ends the run."""
+    frame = None if question.component is None else frame_of(model.handle)
+    if frame is None:
+        model.parts.settle()
+    else:
+        question.within = frame.run
+        frame.ran.add(str(question.component))
     live = _live_at_start(model, question)
     alive: list[Any] = []
-    dispatch = (
-        _plain(model.hooks.calls, alive) if live is None else _grad(model.hooks.calls, alive, live)
-    )
-    outer, here.positions = here.positions, question.positions_of_input()
+    dispatch = _plain(model, alive) if live is None else _grad(model, alive, live)
+    outer = here.positions
+    if frame is None:  # else the positions are those of the run around
+        here.positions = question.positions_of_input()
     try:
         with Borrowed() as lent:
             result = _call(model.handle, question.text(lent), dispatch)
     finally:
         here.positions = outer
     del alive
-    return Answer(json.loads(errors.call(go.ResultTake, result)), live)
+    answer = Answer(json.loads(errors.call(go.ResultTake, result)), live)
+    if frame is not None:
+        frame.seen = answer.seen
+    return answer
 
 
 def _call(model: int, question: str, dispatch: Callable[[int, int, int], int]) -> int:
@@ -180,16 +195,16 @@ def _edge(make: Callable[[], Any], name: str, live: list[Any] | None) -> Any:
     return Segment.apply(make, name, *live)
 
 
-def _plain(
-    calls: dict[int, tuple[Callable[..., Any], Any]], alive: list[Any]
-) -> Callable[[int, int, int], int]:
+def _plain(model: EngineModel, alive: list[Any]) -> Callable[[int, int, int], int]:
     """Calls hooks without autograd. This is the path that every hook's cost is measured on."""
-    view, find, put = arrays.view, calls.get, replace.put
+    view, find, put = arrays.view, model.hooks.calls.get, replace.put
     is_closing = closing.is_closing
 
     def dispatch(run: int, hook: int, tensor: int) -> int:
         record = find(hook)
-        if record is None:  # a look whether to go on, or a hook that was taken off meanwhile
+        if record is None:  # a look whether to go on, a part, or a hook that was taken off
+            if hook == _PART:
+                return model.parts.call(run, model.dtype, alive, None, _view_only)
             return is_closing()
         call, point = record
         given = view(tensor)
@@ -201,14 +216,25 @@ def _plain(
     return dispatch
 
 
-def _grad(
-    calls: dict[int, tuple[Callable[..., Any], Any]], alive: list[Any], live: list[Any]
-) -> Callable[[int, int, int], int]:
+def _view_only(handle: int, name: str) -> Any:
+    return arrays.view(handle)
+
+
+def _grad(model: EngineModel, alive: list[Any], live: list[Any]) -> Callable[[int, int, int], int]:
     """Calls hooks with tensors that are part of the autograd graph; what they make of them joins `live`."""
+    calls = model.hooks.calls
+
+    def part_edge(handle: int, name: str) -> Any:
+        value = arrays.view(handle)
+        if not value.is_floating_point():
+            return value
+        return _edge(lambda: value, f"what went into {name}", live)
 
     def dispatch(run: int, hook: int, tensor: int) -> int:
         record = calls.get(hook)
         if record is None:
+            if hook == _PART:
+                return model.parts.call(run, model.dtype, alive, live, part_edge)
             return closing.is_closing()
         call, point = record
         given = _edge(partial(arrays.view, tensor), f"the hook at {point.name}", live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from .._engine import arrays
@@ -20,11 +21,12 @@ from .generation import GenerationMixin
 from .hf_generation import HFGenerationMixin
 from .hooking import HookingMixin
 from .later import LaterMixin
+from .live_tree import LiveTreeMixin
 from .loading import boot_transformers
 from .placement import PlacementMixin
 from .running import RunningMixin
 from .text import TextMixin
-from .tree import describe
+from .tree import describe, parts_of
 from .weights import WeightsMixin
 
 __all__ = ["TransformerBridge"]
@@ -42,6 +44,7 @@ class TransformerBridge(
     HFGenerationMixin,
     DirectionsMixin,
     LaterMixin,
+    LiveTreeMixin,
     HookIntrospectionMixin,
     PlacementMixin,
     EnginePart,
@@ -78,12 +81,11 @@ class TransformerBridge(
             _tokenizer=None,
         )
         self.__dict__["cfg"] = TransformerBridgeConfig.from_engine(model.cfg, self._on_config_write)
-        parts, points, hook_dict = setup_components(model, self.cfg)
-        names: list[list[str]] = [[] for _ in points]
-        for name, point in hook_dict.items():
-            names[point._index].append(name)
-        self.__dict__.update(_parts=parts, _points=points, _hook_dict=hook_dict, _names=names)
+        parts, points = setup_components(model, self.cfg)
+        self.__dict__["_own_points"] = points
         self._modules.update(parts)
+        model.parts.own_all("", self)
+        self._watch_tree()
         if tokenizer is not None:
             self.set_tokenizer(tokenizer)
 
@@ -94,14 +96,26 @@ class TransformerBridge(
     def _engine_part(self) -> str:
         return "the model"
 
+    def _parameter_indices(self) -> Iterator[int]:
+        """All of the engine's parameters, also of parts in whose place something else stands."""
+        return iter(self._engine.params.shapes)
+
     def _is_engine_name(self, name: str) -> bool:
-        own = self.__dict__
-        return name == "cfg" or name in own.get("_parts", ()) or name in own.get("_hook_dict", ())
+        return name == "cfg"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        engine = self.__dict__.get("_engine")
+        canonical = None if engine is None else engine.root_aliases.get(name)
+        if engine is None or canonical is None:
+            super().__setattr__(name, value)
+        else:
+            owner, short = engine.parts.owner_of(canonical)
+            setattr(owner, short, value)
 
     def __getattr__(self, name: str) -> Any:
-        point = self.__dict__.get("_hook_dict", {}).get(name)
-        if point is not None:
-            return point
+        engine = self.__dict__.get("_engine")
+        if engine is not None and name in engine.root_aliases:
+            return engine.parts.at(engine.root_aliases[name])
         if name in ABSENT:
             raise AttributeError(f"{type(self).__name__} has no {name}: {ABSENT[name]}")
         described = getattr(type(self), name, None)
@@ -116,7 +130,7 @@ class TransformerBridge(
 
     def __dir__(self) -> list[str]:
         roots = (name for name in self._hook_dict if "." not in name)
-        return sorted({*super().__dir__(), *self._parts, *roots})
+        return sorted({*super().__dir__(), *self._modules, *roots})
 
     def __str__(self) -> str:
         lines = ["TransformerBridge:"]
@@ -125,16 +139,16 @@ class TransformerBridge(
             for name, part in parts.items():
                 shown = part[0] if hasattr(part, "__len__") else part
                 lines.append(f"{'  ' * depth}{name}: {type(shown).__name__}")
-                add(shown.submodules, depth + 1)
+                add(parts_of(shown), depth + 1)
 
-        add(self._parts, 1)
+        add(self._modules, 1)
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         millions = self.n_params_total / 1e6
         cfg = self.cfg
         title = f"TransformerBridge({cfg.architecture}, {millions:.1f}M parameters, {cfg.n_layers} layers)"
-        return describe(title, self._parts)
+        return describe(title, self._modules)
 
     def _convert(self, dtype: str) -> None:
         if dtype != self._engine.dtype:

@@ -9,12 +9,13 @@ from typing import Any
 
 from .._engine import arrays
 from ..ActivationCache import ActivationCache
-from ..hook_names import near_names, predicate_of
+from ..hook_names import near_names, outside_of_package, predicate_of
 from ..hook_points import HookPoint, NamesFilter
 from ..utilities.slice import Slice, SliceInput
 from ..utilities.tensors import remove_batch_dim as drop_batch_dim
-from .forward import Kept
+from .forward import ForwardMixin, Kept
 from .running import block_range, is_outside
+from .watching import Notes, Watching
 
 __all__ = ["CachingMixin"]
 
@@ -30,6 +31,10 @@ class CachingMixin:
     clear_contexts: Any
     _engine: Any
     _points: list[HookPoint]
+    _own_points: list[HookPoint]
+    _index_of: Any
+    _told_of: Any
+    forward: Any
     _hook_dict: dict[str, HookPoint]
     _names: Names  # every name of each point, the canonical one first
     _answer: Any
@@ -69,19 +74,8 @@ class CachingMixin:
         positions, device = Slice.unwrap(pos_slice), kwargs.pop("device", None)
         names = self._chosen(names_filter, start_at_layer, stop_at_layer)
         keep = [index for index, chosen in enumerate(names) if chosen]
-        if names_filter is None and start_at_layer is None and stop_at_layer is None:
-            asked: Any = "all"
-        else:
-            asked = keep
-        kept: Kept
-        with self._temporary(True, False):  # hooks that run meanwhile see a level of their own
-            output, kept, batch = self._answer(
-                asked,
-                input,
-                start_at_layer=start_at_layer,
-                stop_at_layer=stop_at_layer,
-                **kwargs,
-            )
+        kwargs.update(start_at_layer=start_at_layer, stop_at_layer=stop_at_layer)
+        output, kept, batch = self._kept_run(names_filter is None, keep, input, kwargs)
         if positions.mode != "identity" or device is not None:
             kept = [
                 (index, _stored(value, self._points[index], positions, device))
@@ -91,6 +85,7 @@ class CachingMixin:
         for index, value in kept:
             for name in names[index]:
                 cache[name] = value
+        self._warn_of_missing(names_filter, cache, names)
         if clear_contexts:
             for index in keep:
                 self._points[index].clear_context()
@@ -102,6 +97,40 @@ class CachingMixin:
         if remove_batch_dim:
             activations.remove_batch_dim(batch_size=batch)
         return output, activations if return_cache_object else activations.cache_dict
+
+    def _kept_run(
+        self, everything: bool, keep: list[int], input: Any, kwargs: dict[str, Any]
+    ) -> tuple[Any, Kept, int]:
+        """What `forward` returns, the values at the points `keep` in order of execution, and the batch size."""
+        own = len(self._own_points)
+        bounded = kwargs["start_at_layer"] is not None or kwargs["stop_at_layer"] is not None
+        asked: Any = [index for index in keep if index < own]
+        if everything and not bounded:
+            asked = "all"
+        notes = Notes(self._engine.handle)
+        with self._temporary(True, False) as temporary:  # hooks that run see a level of their own
+            for index in keep:
+                if index >= own:
+                    temporary.add(self._points[index], partial(notes.take, index), "fwd")
+            if "forward" not in self.__dict__ and type(self).forward is ForwardMixin.forward:
+                output, kept, batch = self._answer(asked, input, **kwargs)
+            else:
+                with Watching(self, asked) as seen:
+                    output = self.forward(input, **kwargs)
+                kept, batch = seen.kept, seen.batch
+        return output, notes.among(kept), batch
+
+    def _warn_of_missing(self, names_filter: Any, cache: dict[str, Any], names: Names) -> None:
+        """Say so when a point was asked for by name that whoever computes its part passed by."""
+        if not self._engine.parts.replaced or not isinstance(names_filter, (str, list)):
+            return
+        missing = [name for chosen in names for name in chosen if name not in cache]
+        if missing:
+            warnings.warn(
+                f"run_with_cache: nothing came by {', '.join(missing[:6])}: what stands in the place of "
+                f"{', '.join(sorted(self._engine.parts.replaced))} did not run that part of the model",
+                stacklevel=outside_of_package(),
+            )
 
     def _reject_backward(self, incl_bwd: bool, stop_at_layer: int | None) -> None:
         if not incl_bwd:
@@ -131,7 +160,7 @@ class CachingMixin:
         wanted = self._wanted(names_filter)
         chosen: Names = [[] for _ in self._points]
         gated: list[str] = []
-        for index in sorted({self._hook_dict[name]._index for name in wanted}):
+        for index in sorted({self._index_of(self._hook_dict[name]) for name in wanted}):
             here = [name for name in self._names[index] if name in wanted]
             if self._gated_by(self._points[index]) is None:
                 chosen[index] = here
@@ -203,7 +232,7 @@ class CachingMixin:
         """Whether a hook there could ever be called; what was asked for by name is not second-guessed."""
         if isinstance(names_filter, (str, list)):
             return True
-        if self._engine.points[point._index].get("silent"):
+        if self._told_of(point).get("silent"):
             return False
         return names_filter is not None or self._gated_by(point) is None
 

@@ -13,27 +13,25 @@ from .generalized_components.base import View
 
 __all__ = ["setup_components"]
 
+# Hook points whose values upstream's modules pass on with heads side by side, and hooks see by head.
+_BY_HEAD = (".attn.q.hook_out", ".attn.k.hook_out", ".attn.v.hook_out", ".attn.o.hook_in")
 
-def setup_components(
-    engine: EngineModel, cfg: Any
-) -> tuple[dict[str, Any], list[HookPoint], dict[str, HookPoint]]:
-    """The top-level parts by name, the hook points by the engine's index, and all of them by name.
 
-    Names are the canonical ones in the engine's order, then the aliases; an alias is the same HookPoint.
-    """
+def setup_components(engine: EngineModel, cfg: Any) -> tuple[dict[str, Any], list[HookPoint]]:
+    """The top-level parts by name, and the hook points by the engine's index."""
     points = []
     for index, told in enumerate(engine.points):
         point = HookPoint()
         point._bind(engine.hooks, index, told["name"], told.get("resize", False))
+        if point.name.endswith(_BY_HEAD):
+            point.__dict__["_d_head"] = cfg.d_head
         points.append(point)
-    hook_dict = {point.name: point for point in points}
     parts = _build(engine, cfg, points)
     for alias, canonical in engine.aliases:
-        hook_dict[alias] = hook_dict[canonical]
         owner, _, short = alias.rpartition(".")
         if owner:
-            parts[owner]._aliases[short] = hook_dict[canonical]
-    return {name: part for name, part in parts.items() if "." not in name}, points, hook_dict
+            parts[owner]._aliases[short] = canonical
+    return {name: part for name, part in parts.items() if "." not in name}, points
 
 
 def _build(engine: EngineModel, cfg: Any, points: list[HookPoint]) -> dict[str, Any]:
@@ -55,17 +53,24 @@ def _build(engine: EngineModel, cfg: Any, points: list[HookPoint]) -> dict[str, 
             {view["name"]: _view(view, parameters) for view in told.get("views") or ()},
         )
         parts[name] = part
-        _hang(part, name, parts)
+        engine.parts.own_all(name, part)
+        engine.parts.own(name, part)
+        for point in part._points.values():
+            engine.parts.own(point.name, point)
+        _hang(engine, part, name, parts)
     return parts
 
 
-def _hang(part: GeneralizedComponent, name: str, parts: dict[str, Any]) -> None:
+def _hang(
+    engine: EngineModel, part: GeneralizedComponent, name: str, parts: dict[str, Any]
+) -> None:
     owner, _, short = name.rpartition(".")
     if not owner:
         return
     if short.isdigit():
         if owner not in parts:
             parts[owner] = EngineList((), f"the list of {owner}")
+            engine.parts.own_all(owner, parts[owner])
         parts[owner]._modules[short] = part
     else:
         parts[owner]._add_part(short, part)

@@ -16,6 +16,7 @@ from . import loss
 from .caches import Caching, open_cache
 from .past_key_values import PastKeyValues
 from .text import TextMixin
+from .watching import watching
 
 __all__ = ["ForwardMixin", "Kept"]
 
@@ -93,8 +94,9 @@ class ForwardMixin(TextMixin):
             "input_values": input_values,
             "past_key_values": past_key_values,
         }
-        return self._answer(
-            (),
+        watcher = watching(self)
+        output, kept, batch = self._answer(
+            () if watcher is None else watcher.keep,
             input,
             return_type=return_type,
             loss_per_token=loss_per_token,
@@ -106,7 +108,11 @@ class ForwardMixin(TextMixin):
             stop_at_layer=stop_at_layer,
             **absent,
             **kwargs,
-        )[0]
+        )
+        if watcher is not None:
+            watcher.kept += kept
+            watcher.batch = batch
+        return output
 
     def _answer(
         self,

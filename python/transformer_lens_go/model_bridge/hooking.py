@@ -20,7 +20,10 @@ class HookingMixin:
     cfg: Any
     _engine: Any
     _points: list[HookPoint]
+    _own_points: list[HookPoint]
     _hook_dict: dict[str, HookPoint]
+    _index_of: Any
+    _told_of: Any
     context_level: int
 
     @property
@@ -42,9 +45,6 @@ class HookingMixin:
         """The hook point of that name (canonical or alias), or None."""
         return self._hook_dict.get(hook_name)
 
-    def clear_hook_registry(self) -> None:
-        """Nothing to do: the registry is the engine's, and always up to date."""
-
     def _resolve(self, name: str) -> HookPoint:
         """The hook point of that name; KeyError with near names when there is none."""
         point = self._hook_dict.get(name)
@@ -56,7 +56,7 @@ class HookingMixin:
 
     def _warn_if_silent(self, name: str, point: HookPoint) -> None:
         """Say so when a point was asked for by name that no run of this architecture comes by."""
-        if self._engine.points[point._index].get("silent"):
+        if self._told_of(point).get("silent"):
             warnings.warn(
                 f"the hook point {name!r} exists, but models of this architecture never fire it.",
                 stacklevel=outside_of_package(),
@@ -66,7 +66,7 @@ class HookingMixin:
 
     def _gated_by(self, point: HookPoint) -> str | None:
         """The flag that is off and without which the point never fires; None when it can."""
-        gate = self._engine.points[point._index].get("gate")
+        gate = self._told_of(point).get("gate")
         return gate if gate and not getattr(self.cfg, gate) else None
 
     def check_hooks_to_add(
@@ -105,7 +105,7 @@ class HookingMixin:
         matched: dict[int, str] = {}
         for name, point in self._hook_dict.items():
             if predicate(name):
-                matched.setdefault(point._index, name)
+                matched.setdefault(self._index_of(point), name)
         points = {index: self._points[index] for index in matched}
         gated = [matched[i] for i, point in points.items() if self._gated_by(point) is not None]
         self._warn_of_sweep(api, bool(matched), gated)
@@ -189,6 +189,8 @@ class HookingMixin:
             gone.setdefault(index, set()).add(hook)
         for index, hooks in gone.items():
             self._points[index]._forget(hooks)
+        for point in self._points[len(self._own_points) :]:
+            point.remove_hooks(direction, including_permanent, level)
 
     def reset_hooks(
         self,

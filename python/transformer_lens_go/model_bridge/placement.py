@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._engine import arrays
+from .._engine.params import drop_gradient
 
 __all__ = ["FLOATING", "PlacementMixin"]
 
@@ -29,14 +30,25 @@ class PlacementMixin:
                     seen.add(index)
                     yield index
 
+    def _own_parameters(self) -> Iterator[Any]:
+        """The parameters of users' modules that stand in this part."""
+        for module in self.modules():  # type: ignore[attr-defined]
+            if "_indices" not in module.__dict__:
+                yield from (p for p in module._parameters.values() if p is not None)
+
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Switch gradients of every parameter on or off."""
         self._engine.params.set_requires_grad(self._parameter_indices(), requires_grad)
+        for parameter in self._own_parameters() if arrays.torch is not None else ():
+            if parameter.is_floating_point():
+                parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop (or zero) the gradients of every parameter."""
         self._engine.params.zero_grad(self._parameter_indices(), set_to_none)
+        for parameter in self._own_parameters():
+            drop_gradient(parameter, set_to_none)
 
     def train(self, mode: bool = True) -> Any:
         """Note the mode. The engine has no dropout: it computes the same in both."""

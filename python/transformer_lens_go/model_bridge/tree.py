@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["describe", "title"]
+from ..hook_points import HookPoint
+
+__all__ = ["describe", "parts_of", "title"]
 
 
 def describe(title: str, parts: dict[str, Any]) -> str:
@@ -13,6 +15,15 @@ def describe(title: str, parts: dict[str, Any]) -> str:
     return "\n".join(
         [title, *(f"  {line}" for name, part in parts.items() for line in _lines(name, part))]
     )
+
+
+def parts_of(part: Any) -> dict[str, Any]:
+    """The parts of a part that are no hook points, as they stand now."""
+    return {
+        name: child
+        for name, child in part._modules.items()
+        if child is not None and not isinstance(child, HookPoint)
+    }
 
 
 def _lines(name: str, part: Any) -> Iterator[str]:
@@ -24,13 +35,16 @@ def _lines(name: str, part: Any) -> Iterator[str]:
 
 
 def _body(part: Any) -> Iterator[str]:
+    if not hasattr(part, "get_hooks"):  # a user's own module
+        yield from (f"({name}): {title(child)}" for name, child in parts_of(part).items())
+        return
     hooks = list(part.get_hooks())
     aliases = list(part.__dict__["_aliases"])
     if hooks:
         yield "hooks: " + " ".join(hooks)
     if aliases:
         yield "aliases: " + " ".join(aliases)
-    for name, child in part.submodules.items():
+    for name, child in parts_of(part).items():
         yield from _lines(name, child)
 
 
@@ -50,6 +64,8 @@ def _list_lines(name: str, blocks: list[Any]) -> Iterator[str]:
 
 def title(part: Any) -> str:
     """A component's class and the shapes of its weights; names of one and the same weight share one shape."""
+    if not hasattr(part, "_weights"):
+        return type(part).__name__
     names: dict[tuple, list[str]] = {}
     for name, weight in part._weights().items():
         names.setdefault(weight, []).append(name)

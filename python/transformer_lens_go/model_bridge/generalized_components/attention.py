@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..._engine.parts import Frame
 from .base import GeneralizedComponent
 
 __all__ = ["AttentionBridge"]
@@ -34,6 +35,15 @@ class AttentionBridge(GeneralizedComponent):
     }
     supports_attn_result: ClassVar[bool] = True
     supports_split_qkv_fork: ClassVar[bool] = True
+
+    @classmethod
+    def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (frame.values["x"],), {
+            "past_key_values": None,
+            "attention_mask": frame.mask(),
+            "use_cache": False,
+            "position_ids": frame.values.get("positions"),
+        }
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """(output [batch, pos, d_model], pattern [batch, head, query, key]) of hidden states."""

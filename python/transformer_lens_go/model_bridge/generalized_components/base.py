@@ -7,13 +7,15 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from ..._engine import arrays
-from ..._engine.inputs import attention_mask, float_input, token_ids
+from ..._engine.inputs import float_input, token_ids
+from ..._engine.masks import of_keys
 from ..._engine.module import EnginePart, Module
 from ..._engine.params import LazyTable, strided_view
+from ..._engine.parts import Frame
 from ..._engine.run import Question, run
 from ...hook_points import HookPoint
 from ..placement import PlacementMixin
-from ..tree import describe, title
+from ..tree import describe, parts_of, title
 
 __all__ = ["ABSENT", "GeneralizedComponent", "View"]
 
@@ -24,7 +26,11 @@ ABSENT = {
     "original_model": "the model runs in the engine and wraps no Hugging Face model",
 }
 
-_TABLES = ("_modules", "_parameters", "_buffers", "_views", "_aliases")
+# How GPT-2 calls its blocks; what stands behind hidden_states is the keyword of that name elsewhere.
+_POSITIONAL = ("hidden_states", "past_key_values", "attention_mask", "encoder_hidden_states")
+
+_WEIGHTS = ("_parameters", "_buffers", "_views")
+_TABLES = ("_modules", "_aliases", *_WEIGHTS)
 
 
 class View(NamedTuple):
@@ -75,6 +81,7 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
             _views={},
             _aliases={},
             _points={},
+            _seat=None,
         )
         if hook_alias_overrides is not None:
             self.__dict__["hook_aliases"] = {**type(self).hook_aliases, **hook_alias_overrides}
@@ -115,16 +122,24 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         return "" if self._engine is None else f"{self.name} ({type(self).__name__})"
 
     def _is_engine_name(self, name: str) -> bool:
-        return any(name in self.__dict__.get(table, ()) for table in _TABLES)
+        return any(name in self.__dict__.get(table, ()) for table in _WEIGHTS)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        alias = self.__dict__.get("_aliases", {}).get(name)
+        if alias is None:
+            super().__setattr__(name, value)
+            return
+        owner, short = self._seat[0].owner_of(alias)
+        setattr(owner, short, value)
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         view = own.get("_views", {}).get(name)
         if view is not None:
             return view.read(own["_engine"].params, own["name"])
-        found = own.get("_aliases", {}).get(name)
-        if found is not None:
-            return found
+        alias = own.get("_aliases", {}).get(name)
+        if alias is not None:
+            return own["_seat"][0].at(alias)
         if name in ABSENT:
             raise AttributeError(
                 f"{own.get('name') or type(self).__name__} has no {name}: {ABSENT[name]}"
@@ -148,7 +163,7 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         return {**stored, **views}
 
     def __repr__(self) -> str:
-        return describe(title(self), self.submodules)
+        return describe(title(self), parts_of(self))
 
     def get_hooks(self) -> dict[str, HookPoint]:
         """The component's own hook points by their short names."""
@@ -170,6 +185,20 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
                 f"Hook name {hook_name!r} not supported. Supported names are 'output' and 'input'."
             )
         return self._points[sides[hook_name]]
+
+    # computed by somebody else
+
+    _is_point: ClassVar[bool] = False
+
+    @classmethod
+    def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What upstream calls a component of this class with, of the values that enter it in the graph."""
+        return (frame.values["x"],), {}
+
+    @classmethod
+    def _outputs(cls, result: Any) -> list[Any]:
+        """What comes out of the part in the graph, of what a module in the component's place returned."""
+        return [result[0] if isinstance(result, (tuple, list)) and result else result]
 
     # running by itself
 
@@ -203,12 +232,13 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
 
     def _on_stream(self, args: tuple, kwargs: dict[str, Any]) -> list[Any]:
         """Run on hidden states [batch, pos, d_model] with what the block before would pass along."""
-        if args:
-            kwargs = {"hidden_states": args[0], **kwargs}
-        if len(args) > 1 or kwargs.get("hidden_states") is None:
+        if len(args) > len(_POSITIONAL) or (not args and kwargs.get("hidden_states") is None):
             raise TypeError(f"{self.name} takes hidden_states [batch, pos, d_model] and keywords")
+        kwargs = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
         given = {
-            key: value for key, value in kwargs.items() if value is not None and value is not False
+            key: value
+            for key, value in kwargs.items()
+            if value is not None and value is not False and key != "use_cache"
         }
         hidden = float_input(
             given.pop("hidden_states"),
@@ -219,7 +249,9 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         )
         arguments = {"hidden_states": hidden}
         if "attention_mask" in given:
-            mask = attention_mask(given.pop("attention_mask"), *hidden.shape[:2])
+            mask, window = given.pop("attention_mask"), self._seat[0].window(self._path)
+            batch, pos = hidden.shape[:2]
+            mask = of_keys(mask, batch, pos, window, f"attention_mask of {self.name}")
             arguments["attention_mask"] = mask
         if "position_ids" in given:
             arguments["position_ids"] = token_ids(given.pop("position_ids"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ..._engine.parts import Frame
 from .base import GeneralizedComponent
 
 __all__ = ["BlockBridge"]
@@ -24,6 +25,16 @@ class BlockBridge(GeneralizedComponent):
         "hook_v_input": "attn.hook_v_input",
         "hook_mlp_out": "mlp.hook_out",
     }
+
+    @classmethod
+    def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x, mask = frame.values["x"], frame.mask()
+        beside = {"position_ids": frame.values.get("positions"), "use_cache": False}
+        rotation = frame.position_embeddings()
+        if rotation is None:  # as GPT-2 calls its blocks
+            return (x, None, mask, None), {"encoder_attention_mask": None, **beside}
+        keywords = {"attention_mask": mask, "position_embeddings": rotation, **beside}
+        return (x,), {**keywords, "past_key_values": None}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The stream [batch, pos, d_model] after the block.

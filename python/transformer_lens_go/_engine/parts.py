@@ -1,0 +1,215 @@
+"""Parts of a model that Python computes: components and hook points that are not the engine's own any more.
+
+A part is Python's while something else stands in its place, its `forward` was assigned, or torch's hooks hang on it.
+A run asks for it where it comes by; what the callee calls of the model runs within that run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import arrays, errors, masks, replace
+from .native import go
+
+__all__ = ["Frame", "PartTable", "frame_of"]
+
+# What enters a part beside its first value, by the engine's names.
+_ROLES = {
+    "positions": "positions",
+    "mask": "mask",
+    "rotary_emb.hook_cos": "cos",
+    "rotary_emb.hook_sin": "sin",
+}
+
+_local = threading.local()
+
+
+class Frame:
+    """One call of a part: the run that waits for it, what ran within, and how many edges are kept so far."""
+
+    __slots__ = ("model", "name", "ran", "run", "seen", "values", "window")
+
+    def __init__(
+        self, model: int, run: int, name: str, seen: int, values: dict[str, Any], window: int
+    ) -> None:
+        self.model = model
+        self.run = run
+        self.name = name
+        self.seen = seen
+        self.values = values
+        self.window = window
+        self.ran: set[str] = set()
+
+    def mask(self) -> Any:
+        """The attention mask that upstream would pass, [batch, 1, query, key]."""
+        batch, queries = self.values["x"].shape[:2]
+        return masks.for_components(self.values.get("mask"), batch, queries, self.window)
+
+    def position_embeddings(self) -> tuple[Any, Any] | None:
+        """(cos, sin), where the model has them."""
+        return (self.values["cos"], self.values["sin"]) if "cos" in self.values else None
+
+
+def _frames() -> list[Frame]:
+    try:
+        return _local.frames
+    except AttributeError:
+        _local.frames = []
+        return _local.frames
+
+
+def frame_of(model: int) -> Frame | None:
+    """The innermost call of a part that this thread is in, if it is of that model."""
+    frames = _frames()
+    return frames[-1] if frames and frames[-1].model == model else None
+
+
+class PartTable:
+    """Which parts of one model Python computes. The engine is told of each change at once, also during a run."""
+
+    def __init__(self, model: int, windows: list[int], hooks: Any) -> None:
+        self._model = model
+        self._hooks = hooks
+        self._windows = windows
+        self._owners: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._kinds: dict[str, type] = {}  # the engine's own classes, by path
+        self._forwards: dict[type, Callable[..., Any]] = {}  # how they compute
+        self._watched: set[str] = set()  # that may be Python's
+        self.replaced: set[str] = set()  # that the engine knows to be
+        self.changed: Callable[[], None] = (
+            _nothing  # called when something was replaced or put back
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise NotImplementedError("a model of the engine cannot be copied or pickled")
+
+    def window(self, path: str) -> int:
+        """How far back attention looks in that part's block; 0: all the way."""
+        parts = path.split(".")
+        return self._windows[int(parts[1])] if parts[0] == "blocks" else 0
+
+    def own(self, path: str, part: Any) -> None:
+        """Let `part` be what the engine computes itself at that path, for as long as it stands there untouched."""
+        cls = type(part)
+        part.__dict__["_seat"] = (self, path)
+        self._kinds[path] = cls
+        self._forwards.setdefault(cls, cls.forward)
+
+    def own_all(self, path: str, owner: Any) -> None:
+        """Let what stands under that path be looked up in `owner`, a part that has parts."""
+        self._owners[path] = owner
+        owner.__dict__["_seat"] = (self, path)
+
+    def owner_of(self, path: str) -> tuple[Any, str]:
+        """The engine's own part in which that path hangs, and its name there. KeyError when the part is gone."""
+        owner, _, short = path.rpartition(".")
+        return self._owners[owner], short
+
+    def at(self, path: str) -> Any:
+        """What stands at a path now."""
+        owner, short = self.owner_of(path)
+        return owner._modules[short]
+
+    def standing(self) -> Iterator[tuple[str, Any]]:
+        """What stands in the place of parts, by path; but for places that are gone themselves."""
+        for path in sorted(self.replaced):
+            with contextlib.suppress(KeyError):
+                yield path, self.at(path)
+
+    def touch(self, path: str) -> None:
+        """Something at that path was changed."""
+        self._watched.add(path)
+        self._update(path)
+        self.changed()
+
+    def settle(self) -> None:
+        """Before a run: notice what was changed behind our back (hooks taken off, methods of classes assigned)."""
+        for cls, forward in self._forwards.items():
+            if getattr(cls, "forward", None) is not forward:
+                self._watched.update(path for path, kind in self._kinds.items() if kind is cls)
+        for path in tuple(self._watched):
+            self._update(path)
+
+    def _update(self, path: str) -> None:
+        try:
+            native = self._is_native(self.at(path), path)
+        except KeyError:  # what it hung in is gone, and cannot run
+            self._watched.discard(path)
+            return
+        if native == (path in self.replaced):
+            errors.call(go.PartSet, self._model, path, not native)
+            (self.replaced.discard if native else self.replaced.add)(path)
+        if native:
+            self._watched.discard(path)
+
+    def _is_native(self, part: Any, path: str) -> bool:
+        own = {} if part is None else part.__dict__
+        if own.get("_seat") != (self, path) or "forward" in own:
+            return False
+        if own.get("_forward_hooks") or own.get("_forward_pre_hooks"):
+            return False
+        return self._forwards[self._kinds[path]] is getattr(type(part), "forward", None)
+
+    def call(
+        self, run: int, dtype: str, alive: list[Any], live: list[Any] | None, edge: Any
+    ) -> int:
+        """Compute the part that `run` waits for; answers as a callback of the engine does.
+
+        `dtype` is the model's, `edge` makes the array of a handle, `live` collects what carries gradients, `alive`
+        what must outlive the run.
+        """
+        told = json.loads(errors.call(go.PartArguments, run))
+        name, part = told["name"], self.at(told["name"])
+        if part is None:
+            raise TypeError(
+                f"{name} is None and cannot be called: put a module there, or the model's own part back"
+            )
+        values: dict[str, Any] = {}
+        for value, handle in told["in"]:
+            values["x" if not values else _ROLES.get(value) or str(value)] = edge(handle, name)
+        frame = Frame(self._model, run, name, told["kept"], values, self.window(name))
+        kind: Any = self._kinds[name]
+        args, keywords = kind._arguments(frame)
+        frames = _frames()
+        frames.append(frame)
+        try:
+            result = part(*args, **keywords)
+        finally:
+            frames.pop()
+        self._say_what_was_passed_by(frame, part)
+        outputs = kind._outputs(result)
+        like = values["x"]
+        if not (kind._is_point or arrays.is_floating(like)):
+            like = arrays.zeros((0,), dtype)  # ids go in, floats come out
+        for i, output in enumerate(outputs):
+            replace.give(run, i, name, like, output, alive)
+        if live is not None:
+            live.extend(a for a in (*values.values(), *outputs) if a.requires_grad)
+        return 2
+
+    def _say_what_was_passed_by(self, frame: Frame, part: Any) -> None:
+        """Warn of hooks inside a part that whoever computed it did not run."""
+        inside = frame.name + "."
+        hooked = {point._seat[1] for _, point in self._hooks.calls.values()}
+        silent = [
+            point
+            for point in sorted(hooked)
+            if point.startswith(inside) and not any(point.startswith(f"{r}.") for r in frame.ran)
+        ]
+        if silent:
+            shown = ", ".join(silent[:4]) + (", …" if len(silent) > 4 else "")
+            warnings.warn(
+                f"hooks at {shown} were not called: {type(part).__name__} stands in the place of "
+                f"{frame.name}, and did not run that part of the model",
+                stacklevel=2,
+            )
+
+
+def _nothing() -> None:
+    pass
