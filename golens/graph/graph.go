@@ -42,6 +42,7 @@ type Graph struct {
 	Fusions  []Fusion // by First
 	Edges    map[int]Edge
 	names    []string
+	readers  map[Value][]int // nodes that read a value
 	byName   map[string]Value
 	optional []bool // by value
 	lent     []bool // by value: optional ones that are the caller's memory itself, not a copy
@@ -50,7 +51,7 @@ type Graph struct {
 
 // New makes an empty graph.
 func New() *Graph {
-	return &Graph{Edges: map[int]Edge{}, byName: map[string]Value{}, parts: map[string]Part{}}
+	return &Graph{Edges: map[int]Edge{}, readers: map[Value][]int{}, byName: map[string]Value{}, parts: map[string]Part{}}
 }
 
 func (g *Graph) value(name string) Value {
@@ -111,7 +112,7 @@ func (g *Graph) ApplyN(names []string, o op.Op, in ...Value) []Value {
 	for i, name := range names {
 		out[i] = g.value(name)
 	}
-	g.Nodes = append(g.Nodes, Node{Op: o, Point: -1, In: in, Out: out})
+	g.append(Node{Op: o, Point: -1, In: in, Out: out})
 	return out
 }
 
@@ -123,11 +124,18 @@ func (g *Graph) ApplyTo(writes int, name string, o op.Op, in ...Value) Value {
 	return out
 }
 
+func (g *Graph) append(n Node) {
+	for _, v := range n.In {
+		g.readers[v] = append(g.readers[v], len(g.Nodes))
+	}
+	g.Nodes = append(g.Nodes, n)
+}
+
 // Hook appends a hook point on v and returns the edge behind it.
 func (g *Graph) Hook(name string, point int, v Value, resize bool) Value {
 	out := g.value(name)
 	g.Edges[point] = Edge{Node: len(g.Nodes), Resize: resize}
-	g.Nodes = append(g.Nodes, Node{Point: point, In: []Value{v}, Out: []Value{out}})
+	g.append(Node{Point: point, In: []Value{v}, Out: []Value{out}})
 	g.AddPart(name, len(g.Nodes)-1, v, []Value{out})
 	return out
 }

@@ -39,7 +39,7 @@ func (p *planner) steps() ([]step, error) {
 	if err := p.markReachable(lastCall); err != nil {
 		return nil, err
 	}
-	steps := p.choose()
+	steps := p.choose(lastCall)
 	p.setDrops(steps, lastCall)
 	return steps, nil
 }
@@ -167,7 +167,7 @@ func produces(out []Value, i int, producer []int) bool {
 }
 
 // choose turns reachable nodes into steps, a fusion wherever one is allowed.
-func (p *planner) choose() []step {
+func (p *planner) choose(lastCall int) []step {
 	steps := make([]step, 0, len(p.g.Nodes)-p.start)
 	f, next := 0, 0
 	for i := p.start; i < len(p.g.Nodes); i++ {
@@ -184,7 +184,7 @@ func (p *planner) choose() []step {
 		}
 		chosen := -1
 		for j := f; j < len(p.g.Fusions) && p.g.Fusions[j].First == i; j++ {
-			if p.mayFuse(&p.g.Fusions[j]) && (chosen < 0 || p.g.Fusions[j].Last > p.g.Fusions[chosen].Last) {
+			if p.mayFuse(&p.g.Fusions[j], lastCall) && (chosen < 0 || p.g.Fusions[j].Last > p.g.Fusions[chosen].Last) {
 				chosen = j
 			}
 		}
@@ -202,8 +202,9 @@ func (p *planner) choose() []step {
 	return steps
 }
 
-// mayFuse allows a fusion when its result is needed, no edge inside it is watched or wanted, and no part in its way.
-func (p *planner) mayFuse(f *Fusion) bool {
+// mayFuse allows a fusion when its result is needed, no edge inside it is watched, wanted or read further on, and no
+// part in its way.
+func (p *planner) mayFuse(f *Fusion, lastCall int) bool {
 	if p.plain || !p.reachable[f.Last] {
 		return false
 	}
@@ -218,12 +219,22 @@ func (p *planner) mayFuse(f *Fusion) bool {
 			return false
 		}
 		for _, v := range n.Out {
-			if v != f.Out && (p.have(v) || p.isWanted(v)) {
+			if v != f.Out && (p.have(v) || p.isWanted(v) || p.readBehind(v, f.Last, lastCall)) {
 				return false
 			}
 		}
 	}
 	return !p.have(f.Out)
+}
+
+// readBehind: a node behind last reads v, or may have to when a hook in between adds a hook there.
+func (p *planner) readBehind(v Value, last, lastCall int) bool {
+	for _, reader := range p.g.readers[v] {
+		if reader > last && (p.reachable[reader] || (last < lastCall && lastCall < reader)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *planner) isWanted(v Value) bool {

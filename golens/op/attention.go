@@ -1,6 +1,6 @@
 // Attention: softmax(q·k · scale, masked)·v (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762) in one kernel,
 // for when nobody looks inside; scores.go, softmax.go and mix.go are the same in steps, bit for bit.
-// Kernel "attention": q, k, v, mask, out, scale, causal, window.
+// Kernel "attention": q, k, v, mask, out, scale, causal, window, soft cap, zero masked.
 package op
 
 import (
@@ -13,6 +13,10 @@ type AttentionShape struct {
 	Scale  float64
 	Causal bool
 	Window int // keys further back than this many positions are not seen; 0 = no limit
+	// SoftCap bends scores to SoftCap · tanh(score / SoftCap) (Gemma 2, https://arxiv.org/abs/2408.00118); 0 = not.
+	SoftCap float64
+	// ZeroMasked: a query that sees no key attends to nothing. Otherwise it shares equally among all keys.
+	ZeroMasked bool
 }
 
 // Attention takes q [batch, q_pos, head, d_head], k and v [batch, k_pos, kv_head, d_head] and an optional mask
@@ -32,7 +36,7 @@ func (o *Attention) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 		return nil, shapeError(o, in, "k and v of one shape")
 	}
 	return produce(b, q.DType(), q.Shape(), func(out *tensor.Tensor) error {
-		return b.Launch("attention", q, k, v, mask, out, o.Scale, o.Causal, o.Window)
+		return b.Launch("attention", q, k, v, mask, out, o.Scale, o.Causal, o.Window, o.SoftCap, o.ZeroMasked)
 	})
 }
 

@@ -31,6 +31,9 @@ var attentionCases = []attentionCase{
 	{op.AttentionShape{Scale: 1, Causal: true, Window: 3}, 5, 5, 2, 1, []byte{0, 0, 1, 1, 1, 1, 1, 1, 0, 1}},
 	{op.AttentionShape{Scale: 0.5, Causal: true}, 5, 5, 2, 2, []byte{0, 0, 0, 0, 0, 1, 1, 1, 1, 1}},
 	{op.AttentionShape{Scale: 0.25, Causal: true}, 40, 40, 3, 3, nil},
+	{op.AttentionShape{Scale: 0.9, Causal: true, SoftCap: 0.7}, 9, 9, 2, 1, nil},
+	{op.AttentionShape{Scale: 0.9, SoftCap: 2, ZeroMasked: true}, 5, 5, 2, 2, []byte{0, 0, 0, 0, 0, 0, 1, 1, 1, 0}},
+	{op.AttentionShape{Scale: 0.5, Causal: true, ZeroMasked: true}, 5, 5, 2, 2, []byte{0, 0, 1, 1, 1, 1, 1, 1, 1, 1}},
 }
 
 func TestAttention(t *testing.T) {
@@ -50,10 +53,19 @@ func TestAttention(t *testing.T) {
 				if !c.sees(i[0], i[2], i[3]) {
 					return -math.MaxFloat32
 				}
-				return float64(c.shape.Scale) * dot(d, func(e int) float64 { return at(q, i[0], i[2], i[1], e) }, func(e int) float64 { return at(k, i[0], i[3], i[1]/group, e) })
+				score := float64(c.shape.Scale) * dot(d, func(e int) float64 { return at(q, i[0], i[2], i[1], e) }, func(e int) float64 { return at(k, i[0], i[3], i[1]/group, e) })
+				if limit := float64(c.shape.SoftCap); limit > 0 {
+					score = limit * math.Tanh(score/limit)
+				}
+				return score
 			})
-			pattern := b.run(&op.Softmax{}, scores)
-			b.near(pattern, scores.Shape(), tolerance, func(i []int) float64 { return softmaxAt(scores, i, c.keys) })
+			pattern := b.run(&op.Softmax{ZeroMasked: c.shape.ZeroMasked}, scores)
+			b.near(pattern, scores.Shape(), tolerance, func(i []int) float64 {
+				if c.shape.ZeroMasked && !c.sees(i[0], i[2], i[3]) {
+					return 0
+				}
+				return softmaxAt(scores, i, c.keys)
+			})
 			z := b.run(&op.Mix{}, pattern, v)
 			b.near(z, []int{2, c.queries, c.heads, d}, tolerance, func(i []int) float64 {
 				return dot(c.keys, func(key int) float64 { return at(pattern, i[0], i[2], i[1], key) }, func(key int) float64 { return at(v, i[0], key, i[2]/group, i[3]) })
@@ -84,7 +96,9 @@ func TestNormIsItsSteps(t *testing.T) {
 			x.Float32s()[2] = 1e20 // an outlier, as residual streams have them
 			for _, bias := range []*op.Param{nil, bias} {
 				scale := b.run(&op.NormScale{Kind: kind, Eps: 1e-5}, x)
-				steps := b.run(&op.Affine{W: w, B: bias}, b.run(&op.Normalize{Kind: kind}, x, scale))
+				normalized := b.run(&op.Normalize{Kind: kind}, x, scale)
+				b.sameBits("without weights", b.run(&op.Norm{Kind: kind, Eps: 1e-5}, x), normalized)
+				steps := b.run(&op.Affine{W: w, B: bias}, normalized)
 				b.sameBits(fmt.Sprintf("%s of %d", kind, d), b.run(&op.Norm{Kind: kind, Eps: 1e-5, W: w, B: bias}, x), steps)
 			}
 		}
@@ -130,6 +144,7 @@ func TestRowsStandAlone(t *testing.T) {
 	ops := []op.Op{
 		&op.Norm{Kind: op.LayerNorm, Eps: 1e-5, W: w}, &op.Norm{Kind: op.RMSNorm, Eps: 1e-5, W: w},
 		&op.Linear{W: wide}, &op.Activation{Kind: "gelu"}, &op.Softmax{}, &op.Affine{W: w},
+		&op.SoLU{}, &op.SoftCap{Limit: 2}, &op.Norm{Kind: op.RMSNorm, Eps: 1e-5},
 	}
 	for _, batch := range []int{2, 7, 40} {
 		x := b.normal(batch, 3, d)

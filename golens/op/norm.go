@@ -24,7 +24,7 @@ const (
 type Norm struct {
 	Kind NormKind
 	Eps  float64
-	W, B *Param // B may be nil
+	W, B *Param // either may be nil
 }
 
 // Name implements Op.
@@ -36,7 +36,7 @@ func (o *Norm) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 		return nil, err
 	}
 	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error {
-		return b.Launch(string(o.Kind), in[0], o.W.Value, tensorOf(o.B), out, o.Eps)
+		return b.Launch(string(o.Kind), in[0], tensorOf(o.W), tensorOf(o.B), out, o.Eps)
 	})
 }
 
@@ -97,6 +97,12 @@ func inside(dt tensor.DType) tensor.DType {
 }
 
 func checkLast(o Op, in []*tensor.Tensor, w *Param) error {
+	if w == nil {
+		if len(in[0].Shape()) == 0 {
+			return shapeError(o, in, "at least one dimension")
+		}
+		return nil
+	}
 	if n := w.Value.Len(); len(in[0].Shape()) == 0 || in[0].Dim(-1) != n {
 		return shapeError(o, in, "a last dimension of %d (%s)", n, w.Name)
 	}

@@ -33,6 +33,9 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"activation pair", &op.Gate{Kind: "silu"}, in(x3, x4), "one shape"},
 		{"add", &op.Add{}, in(x3, b.normal(2, 4, 6)), "given [2 3 6] and [2 4 6]"},
+		{"mul", &op.Mul{}, in(x3, x4), "equal shapes"},
+		{"solu scalar", &op.SoLU{}, in(scalar), "at least one dimension"},
+		{"bare norm scalar", &op.Norm{Kind: op.LayerNorm}, in(scalar), "at least one dimension"},
 		{"add ranks", &op.Add{}, in(x3, x4), "equal shapes"},
 		{"embed floats", &op.Embed{Table: table}, in(x3), "int64"},
 		{"embed gaps", &op.Embed{Table: table}, in(every2nd), "contiguous"},

@@ -1,8 +1,10 @@
 // Rope: rotary position embedding (Su et al. 2021, https://arxiv.org/abs/2104.09864).
-// Kernels: "rope_table": inv_freq, positions, cos, sin, scaling, adjacent; "rope": x, cos, sin, out, adjacent.
+// Kernels: "rope_table": inv_freq, positions, cos, sin, divisor, scaling, adjacent; "rope": x, cos, sin, out, adjacent.
 package op
 
 import (
+	"cmp"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -10,7 +12,8 @@ import (
 // RopeTable turns positions [1 or batch, pos] into cosines and sines [1 or batch, pos, rotary_dim] of
 // position · inverse frequency, in float32 as Hugging Face computes them, times Scaling.
 type RopeTable struct {
-	InvFreq  *Param // [rotary_dim / 2]
+	InvFreq  *Param  // [rotary_dim / 2]
+	Divisor  float32 // positions are divided by it; 0: as they are
 	Scaling  float32
 	Adjacent bool         // pairs are neighbours, not halves
 	DType    tensor.DType // of the tables, whose float32 values are rounded to it
@@ -32,7 +35,7 @@ func (o *RopeTable) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	}
 	sin, err := b.Alloc(o.DType, shape...)
 	if err == nil {
-		err = b.Launch("rope_table", o.InvFreq.Value, positions, cos, sin, o.Scaling, o.Adjacent)
+		err = b.Launch("rope_table", o.InvFreq.Value, positions, cos, sin, cmp.Or(o.Divisor, 1), o.Scaling, o.Adjacent)
 	}
 	if err != nil {
 		cos.Release()

@@ -1,4 +1,4 @@
-// Scores: masked attention scores. Kernel "scores": q, k, mask, out, scale, causal, window.
+// Scores: masked attention scores. Kernel "scores": q, k, mask, out, scale, causal, window, soft cap.
 package op
 
 import (
@@ -21,6 +21,6 @@ func (o *Scores) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 	}
 	shape := []int{q.Dim(0), q.Dim(2), q.Dim(1), k.Dim(1)}
 	return produce(b, q.DType(), shape, func(out *tensor.Tensor) error {
-		return b.Launch("scores", q, k, mask, out, o.Scale, o.Causal, o.Window)
+		return b.Launch("scores", q, k, mask, out, o.Scale, o.Causal, o.Window, o.SoftCap)
 	})
 }

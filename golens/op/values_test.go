@@ -169,6 +169,28 @@ func TestAdd(t *testing.T) {
 	b.near(b.run(&op.Add{}, x, y), x.Shape(), 1e-7, func(i []int) float64 { return at(x, i...) + at(y, i...) })
 }
 
+func TestMul(t *testing.T) {
+	b := newBench(t)
+	x, y := b.normal(2, 3, 4), b.normal(2, 3, 4)
+	b.near(b.run(&op.Mul{}, x, y), x.Shape(), 1e-7, func(i []int) float64 { return at(x, i...) * at(y, i...) })
+}
+
+func TestSoftCap(t *testing.T) {
+	b := newBench(t)
+	x := b.normal(2, 3, 40)
+	b.near(b.run(&op.SoftCap{Limit: 0.8}, x), x.Shape(), tolerance, func(i []int) float64 { return 0.8 * math.Tanh(at(x, i...)/0.8) })
+}
+
+func TestSoLU(t *testing.T) {
+	b := newBench(t)
+	const n = 21
+	x := b.normal(2, 3, n)
+	b.near(b.run(&op.SoLU{}, x), x.Shape(), tolerance, func(i []int) float64 {
+		sum := dot(n, func(k int) float64 { return math.Exp(at(x, i[0], i[1], k)) }, one)
+		return at(x, i...) * math.Exp(at(x, i...)) / sum
+	})
+}
+
 func TestHeads(t *testing.T) {
 	b := newBench(t)
 	const d, heads, e = 6, 4, 3

@@ -51,6 +51,8 @@ type Attention struct {
 	Scale                 float32
 	Causal                bool
 	Window                int
+	SoftCap               float32        // scores are SoftCap·tanh(score / SoftCap); 0: as they are
+	ZeroMasked            bool           // see Softmax
 	Mask                  unsafe.Pointer // uint8 [batch, k_len]: 1 real, 0 padding
 	Q, K, V               Rows
 	Scores, Pattern       unsafe.Pointer
@@ -66,7 +68,8 @@ func (a *Attention) shape() C.tlg_attention_shape {
 		batch: C.long(a.Batch), heads: C.long(a.Heads), kv_heads: C.long(a.KVHeads),
 		q_len: C.long(a.QLen), k_len: C.long(a.KLen),
 		head_dim: C.long(a.HeadDim), value_dim: C.long(value),
-		window: C.long(a.Window), causal: boolInt(a.Causal), scale: C.float(a.Scale),
+		window: C.long(a.Window), causal: boolInt(a.Causal), zero_masked: boolInt(a.ZeroMasked),
+		scale: C.float(a.Scale), softcap: C.float(a.SoftCap),
 	}
 }
 
@@ -94,7 +97,8 @@ func (a *Attention) RunMix() error {
 
 // Softmax turns scores [rows, n] into probabilities; pattern may be scores. Scores of Masked or less
 // get 0, but a row of nothing else shares equally among those that are Masked. A row with NaN or +inf,
-// or of -inf alone, is NaN throughout.
-func Softmax(pattern, scores unsafe.Pointer, rows, n int) {
-	C.tlg_softmax(C.long(rows), C.long(n), (*C.float)(scores), (*C.float)(pattern))
+// or of -inf alone, is NaN throughout. With zeroMasked a row of nothing but Masked is all 0, and -inf
+// in it NaN.
+func Softmax(pattern, scores unsafe.Pointer, rows, n int, zeroMasked bool) {
+	C.tlg_softmax(C.long(rows), C.long(n), boolInt(zeroMasked), (*C.float)(scores), (*C.float)(pattern))
 }

@@ -1,4 +1,5 @@
 // The row code of attention.c, once per instruction set.
+#include "softcap.h"
 #include "softmax.h"
 
 #define RB 4 // query rows side by side
@@ -80,11 +81,13 @@ TLG_FN static const float *FN(real_keys)(const uint8_t *mask, long k0, long n, f
 
 // Puts scores of keys [k0, k0+n) where the row sees them, and TLG_MASKED elsewhere.
 TLG_FN TLG_INLINE void FN(put_scores)(const query *q, const float *real, long k0, long n,
-                                      const float *tile, float *row) {
+                                      float softcap, const float *tile, float *row) {
     vf masked = v_set1(TLG_MASKED);
     for (long c = 0; c < n; c += 16) {
         long at = k0 + c;
         vf x = v_load(tile + c);
+        if (softcap > 0)
+            x = FN(cap)(x, softcap);
         if (real)
             x = v_sel(v_lt(v_set1(0), v_load(real + c)), x, masked);
         if (at < q->lo)
@@ -131,7 +134,7 @@ TLG_FN static void FN(score_rows)(const job *j, long b, long g, long r0, long r1
             for (long i = 0; i < nr; i++) {
                 if (!seen)
                     at[i].hi = at[i].lo = 0;
-                FN(put_scores)(&at[i], real, k0, n, tile + i * TILE, rows[r + i - r0]);
+                FN(put_scores)(&at[i], real, k0, n, s->softcap, tile + i * TILE, rows[r + i - r0]);
             }
         }
     }
@@ -312,7 +315,7 @@ TLG_FN static int FN(attend)(job *j, long b, long g, long r0, long r1) {
         for (long i = 0; i < nr; i++) {
             query q = row_of(j, g, r0 + r + i);
             float *p = row[r + i];
-            m[i] = (FN(mixed)){p, FN(softmax_row)(n, q.lo, q.hi, p, p)};
+            m[i] = (FN(mixed)){p, FN(softmax_row)(n, q.lo, q.hi, s->zero_masked, p, p)};
             lo = tlg_min(lo, m[i].at.first);
             hi = tlg_max(hi, m[i].at.end);
         }

@@ -55,7 +55,7 @@ func (l *layer) steps(t *testing.T) []float32 {
 	if err := l.RunScores(); err != nil {
 		t.Fatal(err)
 	}
-	Softmax(l.Attention.Pattern, l.Attention.Scores, l.Batch*l.Heads*l.QLen, l.KLen)
+	Softmax(l.Attention.Pattern, l.Attention.Scores, l.Batch*l.Heads*l.QLen, l.KLen, l.ZeroMasked)
 	if err := l.RunMix(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +91,9 @@ func (l *layer) reference() (scores, pattern, z []float64) {
 					dot += float64(q[e]) * float64(l.k[((b*l.KLen+j)*l.KVHeads+g)*l.HeadDim+e])
 				}
 				s[j] = dot * float64(l.Scale)
+				if l.SoftCap > 0 {
+					s[j] = float64(l.SoftCap) * math.Tanh(s[j]/float64(l.SoftCap))
+				}
 			}
 			most = math.Max(most, s[j])
 		}
@@ -101,6 +104,9 @@ func (l *layer) reference() (scores, pattern, z []float64) {
 		}
 		for j := range s {
 			p[j] /= sum
+			if l.ZeroMasked && !l.sees(b, i, j) {
+				p[j] = 0
+			}
 			for e := range l.ValueDim {
 				z[((b*l.QLen+i)*l.Heads+h)*l.ValueDim+e] += p[j] * float64(l.v[((b*l.KLen+j)*l.KVHeads+g)*l.ValueDim+e])
 			}
@@ -110,6 +116,9 @@ func (l *layer) reference() (scores, pattern, z []float64) {
 }
 
 var attentionCases = map[string]Attention{
+	"capped":            {Batch: 2, Heads: 4, KVHeads: 2, QLen: 40, KLen: 40, HeadDim: 24, Scale: .7, Causal: true, SoftCap: 1.3},
+	"zeroed":            {Batch: 2, Heads: 2, KVHeads: 1, QLen: 21, KLen: 21, HeadDim: 16, Scale: .3, Causal: true, ZeroMasked: true},
+	"zeroed, capped":    {Batch: 1, Heads: 2, KVHeads: 2, QLen: 21, KLen: 50, HeadDim: 16, Scale: .5, SoftCap: 2, ZeroMasked: true},
 	"causal":            {Batch: 2, Heads: 3, KVHeads: 3, QLen: 70, KLen: 70, HeadDim: 64, Scale: .125, Causal: true},
 	"one position":      {Batch: 1, Heads: 2, KVHeads: 2, QLen: 1, KLen: 1, HeadDim: 16, Scale: .25, Causal: true},
 	"decode with cache": {Batch: 2, Heads: 4, KVHeads: 2, QLen: 1, KLen: 131, HeadDim: 64, Scale: .125, Causal: true},

@@ -47,7 +47,7 @@ func BenchmarkAttention(b *testing.B) {
 		b.Run(name+"/steps", func(b *testing.B) {
 			for b.Loop() {
 				_ = l.RunScores()
-				Softmax(l.Attention.Pattern, l.Attention.Scores, l.Batch*l.Heads*l.QLen, l.KLen)
+				Softmax(l.Attention.Pattern, l.Attention.Scores, l.Batch*l.Heads*l.QLen, l.KLen, false)
 				_ = l.RunMix()
 			}
 		})

@@ -34,8 +34,8 @@ typedef struct {
 } tlg_strides;
 typedef struct {
     long batch, heads, kv_heads, q_len, k_len, head_dim, value_dim, window;
-    int causal;
-    float scale;
+    int causal, zero_masked;
+    float scale, softcap; // softcap 0: none
 } tlg_attention_shape;
 int tlg_attention(const tlg_attention_shape *s, const float *q, const tlg_strides *qs,
                   const float *k, const tlg_strides *ks, const float *v, const tlg_strides *vs,
@@ -44,7 +44,7 @@ int tlg_scores(const tlg_attention_shape *s, const float *q, const tlg_strides *
                const tlg_strides *ks, const uint8_t *mask, float *scores);
 int tlg_mix(const tlg_attention_shape *s, const float *pattern, const float *v,
             const tlg_strides *vs, float *z);
-void tlg_softmax(long rows, long n, const float *scores, float *pattern);
+void tlg_softmax(long rows, long n, int zero_masked, const float *scores, float *pattern);
 
 void tlg_layernorm(long rows, long n, const float *x, long ldx, float eps, const float *w,
                    const float *b, float *y, float *normalized, float *scale);
@@ -60,7 +60,7 @@ void tlg_rope(long batch, long pos, long heads, long dim, long rotary, int adjac
               const tlg_strides *xs, const float *cosines, const float *sines, long table_batch,
               long table_pos, float *y, const tlg_strides *ys);
 void tlg_rope_table(long n, long half, const float *inv_freq, const int64_t *positions,
-                    float scaling, int adjacent, float *cosines, float *sines);
+                    float divisor, float scaling, int adjacent, float *cosines, float *sines);
 
 enum {
     TLG_GELU_TANH,
@@ -75,6 +75,9 @@ enum {
 void tlg_activate(int kind, long n, const float *x, float *y);
 void tlg_activate_mul(int kind, long rows, long n, const float *x, long ldx, const float *up,
                       long ldu, float *y, long ldy);
+
+void tlg_softcap(long n, float cap, const float *x, float *y);
+void tlg_solu(long rows, long n, const float *x, float *y);
 
 void tlg_add(long n, const float *a, const float *b, float *c);
 void tlg_mul(long n, const float *a, const float *b, float *c);

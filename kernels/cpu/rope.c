@@ -36,7 +36,7 @@ typedef struct {
     long half;
     const float *inv_freq;
     const int64_t *positions;
-    float scaling, *cosines, *sines;
+    float divisor, scaling, *cosines, *sines;
     int adjacent;
 } table;
 
@@ -44,7 +44,7 @@ static void table_row(void *p, long i) {
     table *t = p;
     float *c = t->cosines + i * 2 * t->half, *s = t->sines + i * 2 * t->half;
     for (long k = 0; k < t->half; k++) {
-        float angle = (float)t->positions[i] * t->inv_freq[k];
+        float angle = (float)t->positions[i] / t->divisor * t->inv_freq[k];
         float cv = (float)cos((double)angle) * t->scaling;
         float sv = (float)sin((double)angle) * t->scaling;
         long a = t->adjacent ? 2 * k : k, b = t->adjacent ? 2 * k + 1 : t->half + k;
@@ -54,8 +54,8 @@ static void table_row(void *p, long i) {
 }
 
 void tlg_rope_table(long n, long half, const float *inv_freq, const int64_t *positions,
-                    float scaling, int adjacent, float *cosines, float *sines) {
-    table t = {half, inv_freq, positions, scaling, cosines, sines, adjacent};
+                    float divisor, float scaling, int adjacent, float *cosines, float *sines) {
+    table t = {half, inv_freq, positions, divisor, scaling, cosines, sines, adjacent};
     tlg_for(n, (double)n * half * 60, table_row, &t);
 }
 

@@ -36,12 +36,12 @@ func (r *Rope) Run() {
 }
 
 // RopeTable fills cos and sin [len(positions), 2·len(invFreq)] with the cosines and sines of
-// position · invFreq (rounded to float32, as Hugging Face does) times scaling. Each pair of elements
-// holds the same value twice: i and i+len(invFreq), or 2i and 2i+1 if adjacent.
-func RopeTable(cos, sin unsafe.Pointer, invFreq []float32, positions []int64, scaling float32, adjacent bool) {
+// position / divisor · invFreq (rounded to float32 at each step, as Hugging Face does) times scaling.
+// Each pair of elements holds the same value twice: i and i+len(invFreq), or 2i and 2i+1 if adjacent.
+func RopeTable(cos, sin unsafe.Pointer, invFreq []float32, positions []int64, divisor, scaling float32, adjacent bool) {
 	if len(invFreq) == 0 || len(positions) == 0 {
 		return
 	}
 	C.tlg_rope_table(C.long(len(positions)), C.long(len(invFreq)), (*C.float)(&invFreq[0]),
-		(*C.int64_t)(&positions[0]), C.float(scaling), boolInt(adjacent), (*C.float)(cos), (*C.float)(sin))
+		(*C.int64_t)(&positions[0]), C.float(divisor), C.float(scaling), boolInt(adjacent), (*C.float)(cos), (*C.float)(sin))
 }

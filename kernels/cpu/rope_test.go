@@ -54,11 +54,15 @@ func TestRopeTable(t *testing.T) {
 	freq := []float32{1, .31622776, .1, .0031622776}
 	positions := []int64{0, 1, 7, 511, 131071}
 	for _, adjacent := range []bool{false, true} {
+		divisor := float32(1)
+		if adjacent {
+			divisor = 2.3
+		}
 		cos, sin := make([]float32, 5*8), make([]float32, 5*8)
-		RopeTable(ptr(cos), ptr(sin), freq, positions, 1.5, adjacent)
+		RopeTable(ptr(cos), ptr(sin), freq, positions, divisor, 1.5, adjacent)
 		for i, p := range positions {
 			for k, f := range freq {
-				angle := float64(float32(p) * f)
+				angle := float64(float32(float32(p)/divisor) * f)
 				a, b := k, k+4
 				if adjacent {
 					a, b = 2*k, 2*k+1

@@ -38,12 +38,13 @@ TLG_FN TLG_INLINE tlg_row FN(unmasked)(const float *s, long lo, long hi) {
 }
 
 // A row of nothing but masked scores: -FLT_MAX shares equally, -inf gets nothing, and a row of -inf
-// alone is NaN. p may be s.
-TLG_FN static tlg_row FN(softmax_masked)(long n, const float *s, float *p) {
+// alone is NaN. With `zero`, -FLT_MAX gets 0 and -inf NaN: what is masked is out of the sum, as
+// where scores are masked with -inf and the pattern with 0. p may be s.
+TLG_FN static tlg_row FN(softmax_masked)(long n, int zero, const float *s, float *p) {
     long count = 0;
     for (long j = 0; j < n; j++)
         count += s[j] == TLG_MASKED;
-    float share = 1.f / (float)count, none = count ? 0 : NAN;
+    float share = zero ? 0 : 1.f / (float)count, none = count && !zero ? 0 : NAN;
     for (long j = 0; j < n; j++)
         p[j] = s[j] == TLG_MASKED ? share : none;
     tlg_row r = {0, n, 0};
@@ -52,14 +53,14 @@ TLG_FN static tlg_row FN(softmax_masked)(long n, const float *s, float *p) {
 
 // Probabilities of scores [lo, hi) of a row of n of which the rest is masked. Only [first, end) of
 // p is written, unless the whole row is masked. p may be s.
-TLG_FN TLG_INLINE tlg_row FN(softmax_row)(long n, long lo, long hi, float *s, float *p) {
+TLG_FN TLG_INLINE tlg_row FN(softmax_row)(long n, long lo, long hi, int zero, float *s, float *p) {
     tlg_row r = FN(unmasked)(s, lo, hi);
     if (r.first == r.end) {
         for (long j = 0; j < lo; j++)
             s[j] = TLG_MASKED;
         for (long j = hi; j < n; j++)
             s[j] = TLG_MASKED;
-        return FN(softmax_masked)(n, s, p);
+        return FN(softmax_masked)(n, zero, s, p);
     }
     long len = r.end - r.first;
     s += r.first;

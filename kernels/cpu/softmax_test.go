@@ -58,13 +58,13 @@ func TestSoftmaxOfEditedScores(t *testing.T) {
 				}
 				want := softmax64(s)
 				got := make([]float32, len(s))
-				Softmax(ptr(got), ptr(s), 1, len(s))
+				Softmax(ptr(got), ptr(s), 1, len(s), false)
 				for i := range got {
 					if math.Abs(float64(got[i])-want[i]) > 1e-6 || got[i] == got[i] != (want[i] == want[i]) {
 						t.Fatalf("%s (reach %d): value %d is %g, want %g", name, reach, i, got[i], want[i])
 					}
 				}
-				Softmax(ptr(s), ptr(s), 1, len(s))
+				Softmax(ptr(s), ptr(s), 1, len(s), false)
 				sameBits(t, name+" in place", s, got)
 			}
 		}
@@ -82,7 +82,7 @@ func TestSoftmaxVariantsAgree(t *testing.T) {
 		var want []float32
 		eachISA(t, func(t *testing.T) {
 			got := make([]float32, rows*n)
-			Softmax(ptr(got), ptr(s), rows, n)
+			Softmax(ptr(got), ptr(s), rows, n, false)
 			if want == nil {
 				want = got
 			}
@@ -130,5 +130,24 @@ func TestMixOfEditedPatterns(t *testing.T) {
 				t.Fatalf("a row of zero weights gave %g", l.z[5*4*40+e])
 			}
 		}
+	})
+}
+
+// With zeroMasked a row that sees nothing is all 0, and every other row is as without.
+func TestSoftmaxZeroMasked(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	eachISA(t, func(t *testing.T) {
+		got := make([]float32, 3)
+		Softmax(ptr(got), ptr([]float32{Masked, Masked, Masked}), 1, 3, true)
+		sameBits(t, "nothing seen", got, []float32{0, 0, 0})
+		Softmax(ptr(got), ptr([]float32{Masked, inf, Masked}), 1, 3, true)
+		if got[0] != 0 || got[1] == got[1] || got[2] != 0 { // torch: NaN in the sum, then 0 where masked
+			t.Errorf("-inf among masked gives %v", got)
+		}
+		s := []float32{Masked, 1, 2, Masked, -3}
+		plain, zeroed := make([]float32, 5), make([]float32, 5)
+		Softmax(ptr(plain), ptr(s), 1, 5, false)
+		Softmax(ptr(zeroed), ptr(s), 1, 5, true)
+		sameBits(t, "some seen", zeroed, plain)
 	})
 }

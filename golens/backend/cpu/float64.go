@@ -18,6 +18,34 @@ func addWide(a arguments) error {
 	return nil
 }
 
+func mulWide(a arguments) error {
+	x, y, out := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.tensor(2).Float64s()
+	for i := range out {
+		out[i] = x[i] * y[i]
+	}
+	return nil
+}
+
+func softCapWide(a arguments) error {
+	x, out, limit := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.wide(2)
+	for i := range out {
+		out[i] = limit * math.Tanh(x[i]/limit)
+	}
+	return nil
+}
+
+func soluWide(a arguments) error {
+	n, out := a.tensor(0).Dim(-1), a.tensor(1).Float64s()
+	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+		to := out[r*n : (r+1)*n]
+		softmaxRow(to, row)
+		for i, v := range row {
+			to[i] *= v
+		}
+	})
+	return nil
+}
+
 // eachRow calls f with the rows of the last axis.
 func eachRow(n int, x []float64, f func(r int, row []float64)) {
 	if n == 0 {
@@ -54,17 +82,20 @@ func normalizeRow(out, row []float64, mean, scale float64) {
 	}
 }
 
-// affineRow allows out to be row; bias may be nil.
+// affineRow allows out to be row; w and bias may be nil.
 func affineRow(out, row, w, bias []float64) {
 	for i, v := range row {
-		out[i] = v * w[i]
+		out[i] = v
+		if w != nil {
+			out[i] *= w[i]
+		}
 		if bias != nil {
 			out[i] += bias[i]
 		}
 	}
 }
 
-func biasOf(t *tensor.Tensor) []float64 {
+func optional(t *tensor.Tensor) []float64 {
 	if t == nil {
 		return nil
 	}
@@ -72,7 +103,7 @@ func biasOf(t *tensor.Tensor) []float64 {
 }
 
 func normWide(a arguments, rms bool) error {
-	w, bias, out, eps, n := a.tensor(1).Float64s(), biasOf(a.tensor(2)), a.tensor(3).Float64s(), a.wide(4), a.tensor(0).Dim(-1)
+	w, bias, out, eps, n := optional(a.tensor(1)), optional(a.tensor(2)), a.tensor(3).Float64s(), a.wide(4), a.tensor(0).Dim(-1)
 	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
 		to, mean := out[r*n:(r+1)*n], meanOf(row, rms)
 		normalizeRow(to, row, mean, scaleOf(row, mean, eps))
@@ -98,7 +129,7 @@ func normalizeWide(a arguments, rms bool) error {
 }
 
 func affineWide(a arguments) error {
-	w, bias, out, n := a.tensor(1).Float64s(), biasOf(a.tensor(2)), a.tensor(3).Float64s(), a.tensor(0).Dim(-1)
+	w, bias, out, n := a.tensor(1).Float64s(), optional(a.tensor(2)), a.tensor(3).Float64s(), a.tensor(0).Dim(-1)
 	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) { affineRow(out[r*n:], row, w, bias) })
 	return nil
 }

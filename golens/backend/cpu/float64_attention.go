@@ -4,6 +4,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -12,7 +13,7 @@ import (
 
 func scoresWide(a arguments) error {
 	s := attentionOf(a.tensor(0), a.tensor(1), a.tensor(2), 1, a.bool(5), a.int(6))
-	scale, out := a.wide(4), a.tensor(3)
+	scale, limit, out := a.wide(4), a.wide(7), a.tensor(3)
 	for b := range s.Batch {
 		for h := range s.Heads {
 			g := kernels.Gemm{
@@ -35,6 +36,9 @@ func scoresWide(a arguments) error {
 				hidden = hidden || mask.Storage().Bytes()[b*s.KLen+k] == 0
 			}
 			row[k] *= scale
+			if limit > 0 {
+				row[k] = limit * math.Tanh(row[k]/limit)
+			}
 			if hidden {
 				row[k] = tensor.Float64.Lowest()
 			}
@@ -50,22 +54,35 @@ func at64(t *tensor.Tensor, i, j, k int) unsafe.Pointer {
 }
 
 func softmaxWide(a arguments) error {
-	n, out := a.tensor(0).Dim(-1), a.tensor(1).Float64s()
+	n, zeroMasked, out := a.tensor(0).Dim(-1), a.bool(2), a.tensor(1).Float64s()
+	lowest := tensor.Float64.Lowest()
 	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
-		top, sum := math.Inf(-1), 0.0
-		for _, v := range row {
-			top = math.Max(top, v)
-		}
 		p := out[r*n : (r+1)*n]
-		for i, v := range row {
-			p[i] = math.Exp(v - top)
-			sum += p[i]
+		softmaxRow(p, row)
+		if !zeroMasked || slices.ContainsFunc(row, func(v float64) bool { return !(v <= lowest) }) {
+			return
 		}
-		for i := range p {
-			p[i] /= sum
+		for i, v := range row { // a query that sees no key, or only such as score -inf
+			if p[i] = 0; v != lowest {
+				p[i] = math.NaN()
+			}
 		}
 	})
 	return nil
+}
+
+func softmaxRow(p, row []float64) {
+	top, sum := math.Inf(-1), 0.0
+	for _, v := range row {
+		top = math.Max(top, v)
+	}
+	for i, v := range row {
+		p[i] = math.Exp(v - top)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
 }
 
 func mixWide(a arguments) error {

@@ -37,6 +37,9 @@ var table = map[string]kernel{
 	"mix":                 {float32: mix, float64: mixWide, out: []int{2}},
 	"activation":          {float32: activation, float64: activationWide, out: []int{1}},
 	"gate":                {float32: gate, float64: gateWide, out: []int{2}},
+	"mul":                 {float32: mul, float64: mulWide, out: []int{2}},
+	"softcap":             {float32: softCap, float64: softCapWide, out: []int{1}},
+	"solu":                {float32: solu, float64: soluWide, out: []int{1}},
 	"sum_heads":           {float32: sumHeads[float32], float64: sumHeads[float64], out: []int{2}},
 	"cross_entropy":       {float32: crossEntropy, float64: crossEntropyWide, out: []int{2}},
 	"copy":                {float32: copyStrided, any: true},
@@ -68,6 +71,21 @@ func gather(a arguments) error {
 
 func add(a arguments) error {
 	kernels.Add(a.pointer(2), a.pointer(0), a.pointer(1), a.tensor(2).Len())
+	return nil
+}
+
+func mul(a arguments) error {
+	kernels.Mul(a.pointer(2), a.pointer(0), a.pointer(1), a.tensor(2).Len())
+	return nil
+}
+
+func softCap(a arguments) error {
+	kernels.SoftCap(a.pointer(1), a.pointer(0), a.float(2), a.tensor(0).Len())
+	return nil
+}
+
+func solu(a arguments) error {
+	kernels.SoLU(a.pointer(1), a.pointer(0), rowsOf(a.tensor(0)), a.tensor(0).Dim(-1))
 	return nil
 }
 
@@ -121,7 +139,7 @@ func ropeTable(a arguments) error {
 		return nil
 	}
 	if a.tensor(2).DType() == tensor.Float32 {
-		kernels.RopeTable(a.pointer(2), a.pointer(3), a.tensor(0).Float32s(), positions, a.float(4), a.bool(5))
+		kernels.RopeTable(a.pointer(2), a.pointer(3), a.tensor(0).Float32s(), positions, a.float(4), a.float(5), a.bool(6))
 		return nil
 	}
 	cos, err := scratchLike(a.tensor(2))
@@ -134,7 +152,7 @@ func ropeTable(a arguments) error {
 		return err
 	}
 	defer sin.Release()
-	kernels.RopeTable(cos.Pointer(), sin.Pointer(), a.tensor(0).Float32s(), positions, a.float(4), a.bool(5))
+	kernels.RopeTable(cos.Pointer(), sin.Pointer(), a.tensor(0).Float32s(), positions, a.float(4), a.float(5), a.bool(6))
 	if err := convertTo(a.tensor(2), cos); err != nil {
 		return err
 	}
@@ -174,18 +192,18 @@ func attentionOf(q, k, mask *tensor.Tensor, scale float32, causal bool, window i
 
 func attention(a arguments) error {
 	k := attentionOf(a.tensor(0), a.tensor(1), a.tensor(3), a.float(5), a.bool(6), a.int(7))
-	k.V, k.Z = rows4(a.tensor(2)), a.pointer(4)
+	k.V, k.Z, k.SoftCap, k.ZeroMasked = rows4(a.tensor(2)), a.pointer(4), a.float(8), a.bool(9)
 	return k.Run()
 }
 
 func scores(a arguments) error {
 	k := attentionOf(a.tensor(0), a.tensor(1), a.tensor(2), a.float(4), a.bool(5), a.int(6))
-	k.Scores = a.pointer(3)
+	k.Scores, k.SoftCap = a.pointer(3), a.float(7)
 	return k.RunScores()
 }
 
 func softmax(a arguments) error {
-	kernels.Softmax(a.pointer(1), a.pointer(0), rowsOf(a.tensor(0)), a.tensor(0).Dim(-1))
+	kernels.Softmax(a.pointer(1), a.pointer(0), rowsOf(a.tensor(0)), a.tensor(0).Dim(-1), a.bool(2))
 	return nil
 }
 
