@@ -10,6 +10,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -140,7 +141,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return fmt.Errorf("config: %s: %w", name, err)
 		}
-		text, err := json.Marshal(value)
+		text, err := json.Marshal(withPoints(value))
 		if err != nil {
 			return fmt.Errorf("config: %s: %w", name, err)
 		}
@@ -171,6 +172,29 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	}
 	out.WriteByte('}')
 	return out.Bytes(), nil
+}
+
+// withPoints copies a value with every float written as one: 1.0, not 1, which Python would read as an integer.
+func withPoints(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if text := strconv.FormatFloat(v, 'g', -1, 64); v == math.Trunc(v) && !strings.ContainsAny(text, "eIN") {
+			return json.RawMessage(text + ".0")
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = withPoints(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = withPoints(v[k])
+		}
+		return out
+	}
+	return value
 }
 
 // UnmarshalJSON is FromMap over a JSON object.

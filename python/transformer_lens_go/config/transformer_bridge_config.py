@@ -8,7 +8,7 @@ import inspect
 import math
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._engine import arrays
 from ..utilities.activation_functions import SOFTCAP_DISABLED
@@ -26,6 +26,11 @@ class TransformerBridgeConfig(TransformerLensConfig):
     """
 
     __slots__ = ("_on_write",)
+
+    # In the documented signature and no longer in 4.3.0's: taken, and stored where they are given.
+    _documented = ("ungroup_grouped_query_attention", "eps_attr")
+    ungroup_grouped_query_attention: ClassVar[bool] = False
+    eps_attr: ClassVar[str] = "eps"
 
     _BRIDGE_MANAGED_HOOK_FLAGS = frozenset(
         {"use_attn_result", "use_attn_in", "use_hook_mlp_in", "use_split_qkv_input"}
@@ -115,22 +120,33 @@ class TransformerBridgeConfig(TransformerLensConfig):
     ) -> None:
         values = dict(locals())
         object.__setattr__(self, "_on_write", None)
+        documented = {name: kwargs.pop(name) for name in self._documented if name in kwargs}
         super().__init__(**{name: values[name] for name in _SHARED}, **kwargs)
         for name in _PARAMETERS:
             setattr(self, name, values[name])
-        self.split_attention_weights = False
-        self._normalise()
-
-    def _normalise(self) -> None:
-        if self.architecture is not None and not isinstance(self.architecture, str):
-            raise ValueError(f"architecture must be a string, got {type(self.architecture)}")
+            if name == "default_padding_side":
+                self.split_attention_weights = False  # upstream's order of fields
+        for name, value in documented.items():
+            setattr(self, name, value)
+        self.rotary_base = int(self.rotary_base)
         if self.dtype is None:
             self.dtype = FLOAT32
-        self.rotary_base = int(self.rotary_base)
-        if self.initializer_range is not None and self.initializer_range < 0:
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """Check the architecture, and derive what was left unset.
+
+        Raises:
+            ValueError: an architecture that is no string; a width that heads do not divide.
+        """
+        architecture = getattr(self, "architecture", None)
+        if architecture is not None and not isinstance(architecture, str):
+            raise ValueError(f"architecture must be a string, got {type(architecture)}")
+        spread = getattr(self, "initializer_range", None)
+        if spread is not None and spread < 0:
             gpt2 = self.init_mode == "gpt2"  # GPT-2's spread, in proportion to the width
             self.initializer_range = 0.8 / math.sqrt(self.d_model) if gpt2 else 1.0
-        self.__post_init__()
+        super().__post_init__()
 
     @classmethod
     def from_engine(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pprint
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .._engine import arrays
 
@@ -45,6 +45,7 @@ class TransformerLensConfig:
     experts_per_token: int | None = None
     final_rms: bool = False
     dtype: Any = FLOAT32
+    _documented: ClassVar[tuple[str, ...]] = ()  # fields of earlier versions that are still taken
 
     def __post_init__(self) -> None:
         """Derive what was left unset."""
@@ -68,9 +69,12 @@ class TransformerLensConfig:
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any]) -> TransformerLensConfig:
         """Make a configuration of those entries that are fields; others are left out."""
-        accepted: set[str] = set()
-        for owner in cls.__mro__[:-1]:
-            accepted.update(inspect.signature(owner).parameters)
+        own = inspect.signature(cls).parameters
+        accepted = set(own)
+        if any(p.kind is p.VAR_KEYWORD for p in own.values()):  # what goes on to the classes above
+            for owner in cls.__mro__[1:-1]:
+                accepted.update(inspect.signature(owner).parameters)
+            accepted.update(cls._documented)
         return cls(**{name: value for name, value in config_dict.items() if name in accepted})
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,4 +82,4 @@ class TransformerLensConfig:
         return self.__dict__.copy()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}:\n{pprint.pformat(self.to_dict())}"
+        return f"TransformerLensConfig:\n{pprint.pformat(self.to_dict())}"
