@@ -4,7 +4,9 @@ package pybind
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -77,6 +79,45 @@ func ModelFromState(options string) (h int64, err error) {
 		return 0, err
 	}
 	return models.add(m), nil
+}
+
+// ModelNative makes a model of a configuration (JSON by upstream's field names) with weights that are still to be
+// filled, in float32. Options (JSON): config, name.
+func ModelNative(options string) (h int64, err error) {
+	defer guard(&err)
+	if err := enter(); err != nil {
+		return 0, err
+	}
+	var o struct {
+		Config *config.Config `json:"config"`
+		Name   string         `json:"name"`
+	}
+	if err := decode(options, &o); err != nil {
+		return 0, err
+	}
+	if o.Config == nil {
+		return 0, fmt.Errorf("%w: no configuration", errValue)
+	}
+	m, err := model.Native(o.Config, model.Options{Name: o.Name, Blank: true})
+	if err != nil {
+		return 0, err
+	}
+	return models.add(m), nil
+}
+
+// ModelRecipe says how a native model's weights are drawn, as its modules are "made" or by init_mode ("initialized"):
+// a JSON list of draws.
+func ModelRecipe(h int64, how string) (out string, err error) {
+	defer guard(&err)
+	m, err := models.get(h)
+	if err != nil {
+		return "", err
+	}
+	recipe, err := m.Recipe(how == "initialized")
+	if err != nil {
+		return "", err
+	}
+	return encode(recipe)
 }
 
 // ModelClose ends a model. Tensors that it gave out stay valid.

@@ -16,6 +16,7 @@ type assembler struct {
 	tree       Tree
 	weights    WeightMap
 	silent     []string // endings of hook names that never fire in this family
+	readOnly   string   // ending of hook names whose values nothing reads any more
 }
 
 // newAssembler starts one. prefix is what checkpoints may lack before their names, ignorable are patterns of tensors
@@ -33,11 +34,16 @@ func newAssembler(transposed Transposed, prefix string, ignorable ...string) *as
 
 // add places a component with its class's hooks.
 func (a *assembler) add(name, className string, views ...View) {
+	a.place(name, className, classes[className].hooks, views)
+}
+
+// place places a component with these hooks.
+func (a *assembler) place(name, className string, hooks []string, views []View) {
 	c := Component{Name: name, Class: className, Views: views}
-	for _, hook := range classes[className].hooks {
+	for _, hook := range hooks {
 		full := name + "." + hook
 		silent := slices.ContainsFunc(a.silent, func(end string) bool { return strings.HasSuffix(full, end) })
-		h := Hook{Name: full, Gate: gates[hook], Silent: silent}
+		h := Hook{Name: full, Gate: gates[hook], Silent: silent, ReadOnly: a.readOnly != "" && strings.HasSuffix(full, a.readOnly)}
 		for end, flags := range replaced {
 			if strings.HasSuffix(full, end) {
 				h.Unless = flags
@@ -195,12 +201,12 @@ type attention struct {
 	q, k, v, o     linear
 	joint          linear
 	heads, kvHeads int
+	more           []string // hook points besides the class's
 }
 
 // attention places an attention component and its projections.
 func (a *assembler) attention(name string, t attention) {
-	views := a.attentionViews(t)
-	a.add(name, t.class, views...)
+	a.place(name, t.class, slices.Concat(classes[t.class].hooks, t.more), a.attentionViews(t))
 	a.project(name+".q", t.q)
 	a.project(name+".k", t.k)
 	a.project(name+".v", t.v)
@@ -280,7 +286,9 @@ func (a *assembler) finish(layers int, blockOrder ...string) (Tree, WeightMap) {
 	}
 	for _, c := range t.Components {
 		for _, alias := range classes[c.Class].aliases {
-			t.Aliases = append(t.Aliases, Alias{Name: c.Name + "." + alias[0], Target: c.Name + "." + alias[1]})
+			if target := c.Name + "." + alias[1]; t.hasHook(target) { // a block without an MLP has no alias into it
+				t.Aliases = append(t.Aliases, Alias{Name: c.Name + "." + alias[0], Target: target})
+			}
 		}
 	}
 	a.stateDict(layers, blockOrder)

@@ -20,13 +20,20 @@ type Spec struct {
 
 	NLayers, DModel, NHeads, NKVHeads, DHead, DMLP, DVocab, NCtx int
 
+	DVocabOut    int  // of the unembedding; 0: DVocab
+	LimitContext bool // sequences longer than NCtx are refused
+	AttnOnly     bool // blocks have no MLP
+
 	Norm      Norm
+	Final     *Norm // the last norm, where it is of another kind
 	Position  Position
 	Attention Attention
 	MLP       MLP
 
 	TiedUnembed bool // the unembedding is the embedding's own matrix
 	UnembedBias bool
+	// OutputSoftCap bends the logits, behind the unembedding's hook points, to cap · tanh(logit / cap); 0: not.
+	OutputSoftCap float64
 
 	Config  *config.Config // what the user sees, values as transformer_lens sets them
 	Weights WeightMap      // where each parameter lies in the checkpoint
@@ -36,10 +43,11 @@ type Spec struct {
 // NormKind is the kind of normalisation before attention, before the MLP and at the end.
 type NormKind uint8
 
-// LayerNorm centres and scales; RMSNorm only scales.
+// LayerNorm centres and scales; RMSNorm only scales; NoNorm leaves values as they are.
 const (
 	LayerNorm NormKind = iota
 	RMSNorm
+	NoNorm
 )
 
 // Norm describes every norm of the model.
@@ -47,6 +55,16 @@ type Norm struct {
 	Kind NormKind
 	Eps  float64
 	Bias bool
+	// Plain norms have neither weight nor bias.
+	Plain bool
+}
+
+// FinalNorm describes the norm in front of the unembedding.
+func (s *Spec) FinalNorm() Norm {
+	if s.Final != nil {
+		return *s.Final
+	}
+	return s.Norm
 }
 
 // PositionKind is how the model knows positions.
@@ -58,9 +76,13 @@ const (
 	Rotary
 )
 
-// Position describes positions. Everything but Kind belongs to Rotary.
+// Position describes positions. Everything but Kind and PerRow belongs to Rotary.
 type Position struct {
 	Kind PositionKind
+	// PerRow: pos_embed's hook_in has a row of positions for each sequence, not one for all.
+	PerRow bool
+	// Bare: there is no component for the tables, and no hook points on them or on what is turned.
+	Bare bool
 	Base float64 // rope_theta
 	Dim  int     // how many elements of each head are turned
 	// AdjacentPairs: element 2i is turned with 2i+1. Otherwise i with i+Dim/2 (as Hugging Face stores Llama).
@@ -68,6 +90,8 @@ type Position struct {
 	// InvFreq has Dim/2 frequencies with scaling applied, the bits that transformers computes. An angle is
 	// float32(position) * InvFreq[i], rounded to float32.
 	InvFreq []float32
+	// Divisor divides positions before they are multiplied; 0: not.
+	Divisor float32
 	// AttentionScaling multiplies cos and sin after they are rounded to float32; 1 for most.
 	AttentionScaling float32
 }
@@ -99,6 +123,16 @@ type Attention struct {
 	OBias   bool
 	// UpcastScores: scores and softmax are in float32 whatever the dtype.
 	UpcastScores bool
+	// Bidirectional: queries see keys behind them too.
+	Bidirectional bool
+	// SoftCap bends scores to SoftCap · tanh(score / SoftCap); 0: not.
+	SoftCap float64
+	// ZeroMasked: a query that sees no key attends to nothing, not equally to all.
+	ZeroMasked bool
+	// Unforked: there are no inputs and results by head, so use_attn_result and its kin cannot be set.
+	Unforked bool
+	// ScoresShowPattern: hook_attn_scores fires behind the attention's hook_out, and shows the pattern.
+	ScoresShowPattern bool
 }
 
 // Scale is what layer multiplies its scores by, rounded as torch rounds a Python float.
@@ -117,4 +151,5 @@ type MLP struct {
 	Gated bool
 	Act   Activation
 	Bias  bool
+	Norm  bool // a LayerNorm of d_mlp behind the activation
 }

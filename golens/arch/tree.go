@@ -3,7 +3,10 @@
 
 package arch
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Tree lists a model's components in the order of upstream's hook registry.
 type Tree struct {
@@ -31,6 +34,8 @@ type Hook struct {
 	Unless []string
 	// Silent hook points exist and can be looked up, but no run of this family fires them.
 	Silent bool
+	// ReadOnly hook points show a value that has been used already: edits there reach nothing.
+	ReadOnly bool
 }
 
 // Alias is another name of a hook point: blocks.0.hook_resid_pre of blocks.0.hook_in.
@@ -77,6 +82,11 @@ func (t *Tree) Component(name string) (Component, bool) {
 	return t.Components[i], true
 }
 
+func (t *Tree) hasHook(name string) bool {
+	owner, _ := t.Component(name[:strings.LastIndex(name, ".")])
+	return slices.ContainsFunc(owner.Hooks, func(h Hook) bool { return h.Name == name })
+}
+
 // HookNames lists every canonical hook name in hook_dict's order; aliases follow after them.
 func (t *Tree) HookNames() []string {
 	var names []string
@@ -86,6 +96,11 @@ func (t *Tree) HookNames() []string {
 		}
 	}
 	return names
+}
+
+// Fires says whether the component has a hook point of that name which is not silent.
+func (c Component) Fires(hook string) bool {
+	return slices.ContainsFunc(c.Hooks, func(h Hook) bool { return h.Name == hook && !h.Silent })
 }
 
 // View finds a component's parameter attribute; false where reading it is an AttributeError.
@@ -133,6 +148,10 @@ var classes = map[string]class{
 			{"hook_resid_post", "hook_out"}, {"hook_resid_pre", "hook_in"}, {"hook_v_input", "attn.hook_v_input"},
 		},
 	},
+	"AttentionBridge":         {hooks: attentionHooks, aliases: attentionAliases},
+	"GeneralizedComponent":    {hooks: []string{"hook_in", "hook_out"}},
+	"LayerNormPreBridge":      {hooks: normHooks},
+	"RMSNormPreBridge":        {hooks: normHooks},
 	"JointQKVAttentionBridge": {hooks: attentionHooks, aliases: attentionAliases},
 	"PositionEmbeddingsAttentionBridge": {
 		hooks:   slices.Concat(attentionHooks, []string{"hook_rot_k", "hook_rot_q", "hook_cos", "hook_sin"}),

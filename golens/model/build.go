@@ -32,13 +32,16 @@ func build(m *Model) (*built, error) {
 		x = b.block(layer, x)
 	}
 	b.blockIn = append(b.blockIn, x)
-	x = b.norm("ln_final", x)
+	x = b.norm("ln_final", m.Spec.FinalNorm(), x)
 	first := b.g.Len()
 	in := x
 	x = b.stream("unembed.hook_in", x)
 	x = b.g.Apply("unembed", &op.Linear{W: b.m.param("unembed.weight"), B: b.m.param("unembed.bias")}, x)
 	b.logits = b.stream("unembed.hook_out", x)
 	b.component("unembed", first, in, b.logits)
+	if limit := m.Spec.OutputSoftCap; limit > 0 {
+		b.logits = b.g.Apply("logits", &op.SoftCap{Limit: limit}, b.logits)
+	}
 	return b.built, b.err
 }
 
@@ -99,13 +102,18 @@ func (b *builder) embedding() graph.Value {
 // returned by a hook on hook_in changes nothing, an edit in place changes the stream itself.
 func (b *builder) rotary(x graph.Value) {
 	first := b.g.Len()
-	b.hook("rotary_emb.hook_in", x)
 	p := b.m.Spec.Position
-	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs, DType: b.m.dtype}
+	if !p.Bare {
+		b.hook("rotary_emb.hook_in", x)
+	}
+	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Divisor: p.Divisor, Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs, DType: b.m.dtype}
 	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
-	b.cos = b.hook("rotary_emb.hook_cos", cs[0])
-	b.sin = b.hook("rotary_emb.hook_sin", cs[1])
-	b.component("rotary_emb", first, x, b.cos, b.sin)
+	b.cos, b.sin = cs[0], cs[1]
+	if !p.Bare {
+		b.cos = b.hook("rotary_emb.hook_cos", cs[0])
+		b.sin = b.hook("rotary_emb.hook_sin", cs[1])
+		b.component("rotary_emb", first, x, b.cos, b.sin)
+	}
 }
 
 func (b *builder) block(layer int, in graph.Value) graph.Value {
@@ -113,16 +121,19 @@ func (b *builder) block(layer int, in graph.Value) graph.Value {
 	first := b.g.Len()
 	b.blockStart = append(b.blockStart, first)
 	resid := b.stream(name+".hook_in", in)
-	normed := b.norm(name+".ln1", resid)
+	normed := b.norm(name+".ln1", b.m.Spec.Norm, resid)
 	written := b.attention(layer, normed, resid)
-	mid := b.addTo(name+".resid_mid", resid, written)
-	x := mid
-	if b.m.Spec.Config.UseHookMLPIn {
-		x = b.hook(name+".hook_mlp_in", x)
+	out := b.addTo(name+".resid_mid", resid, written)
+	if !b.m.Spec.AttnOnly {
+		mid, x := out, out
+		if b.m.Spec.Config.UseHookMLPIn {
+			x = b.hook(name+".hook_mlp_in", x)
+		}
+		normed = b.norm(name+".ln2", b.m.Spec.Norm, x)
+		written = b.mlp(name+".mlp", normed)
+		out = b.addTo(name+".resid_post", mid, written)
 	}
-	normed = b.norm(name+".ln2", x)
-	written = b.mlp(name+".mlp", normed)
-	out := b.stream(name+".hook_out", b.addTo(name+".resid_post", mid, written))
+	out = b.stream(name+".hook_out", out)
 	b.component(name, first, in, out)
 	return out
 }
@@ -143,21 +154,33 @@ func (b *builder) addTo(name string, resid graph.Value, w written) graph.Value {
 	return out
 }
 
-// norm appends a normalisation with its four hook points.
-func (b *builder) norm(name string, in graph.Value) graph.Value {
-	spec := b.m.Spec.Norm
-	kind := op.LayerNorm
-	if spec.Kind == arch.RMSNorm {
-		kind = op.RMSNorm
+// normKind is the operation's word for a kind of norm that divides.
+func normKind(n arch.Norm) op.NormKind {
+	if n.Kind == arch.RMSNorm {
+		return op.RMSNorm
 	}
+	return op.LayerNorm
+}
+
+// norm appends a normalisation with its four hook points; where nothing is normalised there are two.
+func (b *builder) norm(name string, spec arch.Norm, in graph.Value) graph.Value {
+	kind := normKind(spec)
 	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), spec.Eps
 	first := b.g.Len()
 	x := b.hookSized(name+".hook_in", in, name == "ln_final")
+	if spec.Kind == arch.NoNorm {
+		y := b.hookSized(name+".hook_out", x, name == "ln_final")
+		b.component(name, first, in, y)
+		return y
+	}
 	steps := b.g.Len()
 	scale := b.hook(name+".hook_scale", b.g.Apply(name+".scale", &op.NormScale{Kind: kind, Eps: eps}, x))
 	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind}, x, scale)
 	normalized = b.hook(name+".hook_normalized", normalized)
-	y := b.g.Apply(name, &op.Affine{W: w, B: bias}, normalized)
+	y := normalized
+	if !spec.Plain {
+		y = b.g.Apply(name, &op.Affine{W: w, B: bias}, normalized)
+	}
 	b.fuse(steps, &op.Norm{Kind: kind, Eps: eps, W: w, B: bias}, y, x)
 	y = b.hook(name+".hook_out", y)
 	b.component(name, first, in, y)
@@ -184,13 +207,27 @@ func (b *builder) mlp(name string, in graph.Value) written {
 	if spec.Gated {
 		gate := b.linear(name+".gate", x, 0).value
 		up := b.linear(name+".in", x, 0).value
-		post = b.g.Apply(name+".post", &op.Gate{Kind: string(spec.Act)}, gate, up)
+		if spec.Act == arch.SoLU {
+			post = b.g.Apply(name+".post", &op.Mul{}, b.activation(name+".gated", gate), up)
+		} else {
+			post = b.g.Apply(name+".post", &op.Gate{Kind: string(spec.Act)}, gate, up)
+		}
 	} else {
-		pre := b.linear(name+".in", x, 0).value
-		post = b.g.Apply(name+".post", &op.Activation{Kind: string(spec.Act)}, pre)
+		post = b.activation(name+".post", b.linear(name+".in", x, 0).value)
+	}
+	if spec.Norm {
+		post = b.norm(name+".ln", arch.Norm{Kind: arch.LayerNorm, Eps: b.m.Spec.Norm.Eps, Bias: true}, post)
 	}
 	w := b.linear(name+".out", post, 0)
 	w.value = b.hook(name+".hook_out", w.value)
 	b.component(name, first, in, w.value)
 	return w
+}
+
+// activation applies the MLP's function.
+func (b *builder) activation(name string, in graph.Value) graph.Value {
+	if b.m.Spec.MLP.Act == arch.SoLU {
+		return b.g.Apply(name, &op.SoLU{}, in)
+	}
+	return b.g.Apply(name, &op.Activation{Kind: string(b.m.Spec.MLP.Act)}, in)
 }

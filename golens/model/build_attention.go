@@ -20,23 +20,19 @@ func (b *builder) attention(layer int, normed, resid graph.Value) written {
 	past := b.pastOf(name)
 	b.pasts = append(b.pasts, past)
 	if spec.Position.Kind == arch.Rotary {
-		k = b.extend(name+".unrotated_k", past.unrotated, k)
-		cos := b.hook(name+".hook_cos", b.cos)
-		sin := b.hook(name+".hook_sin", b.sin)
-		rope := &op.Rope{Adjacent: spec.Position.AdjacentPairs}
-		q = b.g.Apply(name+".rot_q", rope, q, cos, sin, past.unrotated.past)
-		k = b.g.Apply(name+".rot_k", rope, k, cos, sin, graph.None)
-		q = b.hook(name+".hook_rot_q", q)
-		k = b.hook(name+".hook_rot_k", k)
+		q, k = b.turn(name, q, k, past)
 	}
 	k = b.extend(name+".all_k", past.keys, k)
 	v = b.extend(name+".all_v", past.values, v)
 	z, pattern := b.mixed(layer, name, q, k, v)
 	w := b.project(name, z)
-	if _, ok := b.m.Hooks.Lookup(name + ".hook_hidden_states"); ok && spec.Position.Kind == arch.Learned {
+	if c, _ := spec.Tree.Component(name); c.Fires(name + ".hook_hidden_states") {
 		w.value = b.hook(name+".hook_hidden_states", w.value)
 	}
 	w.value = b.hook(name+".hook_out", w.value)
+	if spec.Attention.ScoresShowPattern {
+		b.hook(name+".hook_attn_scores", pattern)
+	}
 	b.component(name, first, normed, w.value, pattern)
 	return w
 }
@@ -59,14 +55,35 @@ func (b *builder) extend(name string, x extension, added graph.Value) graph.Valu
 	return b.g.ApplyTo(op.ExtendRoom, name, &op.Extend{}, x.past, x.room, added)
 }
 
+// turn rotates queries and keys by their positions; unrotated keys of a cache come in front of the new ones first.
+func (b *builder) turn(name string, q, k graph.Value, past layerPast) (graph.Value, graph.Value) {
+	k = b.extend(name+".unrotated_k", past.unrotated, k)
+	cos, sin := b.cos, b.sin
+	hooked := !b.m.Spec.Position.Bare
+	if hooked {
+		cos, sin = b.hook(name+".hook_cos", cos), b.hook(name+".hook_sin", sin)
+	}
+	rope := &op.Rope{Adjacent: b.m.Spec.Position.AdjacentPairs}
+	q = b.g.Apply(name+".rot_q", rope, q, cos, sin, past.unrotated.past)
+	k = b.g.Apply(name+".rot_k", rope, k, cos, sin, graph.None)
+	if hooked {
+		q, k = b.hook(name+".hook_rot_q", q), b.hook(name+".hook_rot_k", k)
+	}
+	return q, k
+}
+
 // mixed appends scores, pattern and z; one kernel does all while nobody looks inside.
 func (b *builder) mixed(layer int, name string, q, k, v graph.Value) (z, pattern graph.Value) {
 	spec := b.m.Spec.Attention
-	shape := op.AttentionShape{Scale: spec.Scale(layer), Causal: true, Window: spec.Windows[layer]}
+	shape := op.AttentionShape{
+		Scale: spec.Scale(layer), Causal: !spec.Bidirectional, Window: spec.Windows[layer], SoftCap: spec.SoftCap, ZeroMasked: spec.ZeroMasked,
+	}
 	first := b.g.Len()
 	scores := b.g.Apply(name+".scores", &op.Scores{AttentionShape: shape}, q, k, b.mask)
-	scores = b.hook(name+".hook_attn_scores", scores)
-	pattern = b.hook(name+".hook_pattern", b.g.Apply(name+".pattern", &op.Softmax{}, scores))
+	if !spec.ScoresShowPattern {
+		scores = b.hook(name+".hook_attn_scores", scores)
+	}
+	pattern = b.hook(name+".hook_pattern", b.g.Apply(name+".pattern", &op.Softmax{ZeroMasked: spec.ZeroMasked}, scores))
 	z = b.g.Apply(name+".z", &op.Mix{}, pattern, v)
 	b.fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
 	return z, pattern
@@ -115,11 +132,7 @@ func (b *builder) queriesKeysValues(layer int, name string, x, resid graph.Value
 func (b *builder) fork(layer int, point string, resid graph.Value, heads int) graph.Value {
 	x := b.hook(point, b.g.Apply(point+".fork", &op.RepeatHeads{Heads: heads}, resid))
 	ln1 := fmt.Sprintf("blocks.%d.ln1", layer)
-	kind := op.LayerNorm
-	if b.m.Spec.Norm.Kind == arch.RMSNorm {
-		kind = op.RMSNorm
-	}
-	norm := &op.Norm{Kind: kind, Eps: b.m.Spec.Norm.Eps, W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
+	norm := &op.Norm{Kind: normKind(b.m.Spec.Norm), Eps: b.m.Spec.Norm.Eps, W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
 	return b.g.Apply(point+".normed", norm, x)
 }
 

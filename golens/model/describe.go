@@ -23,6 +23,8 @@ type PointDescription struct {
 	Gate   string `json:"gate"`
 	Silent bool   `json:"silent"`
 	Resize bool   `json:"resize"` // hooks may change batch and position sizes here
+	// ReadOnly: the value has been used already, and edits reach nothing.
+	ReadOnly bool `json:"read_only"`
 }
 
 // ComponentDescription is a module. Class is upstream's name for its kind.
@@ -68,7 +70,7 @@ func (m *Model) Describe() (*Description, error) {
 		cd := ComponentDescription{Name: c.Name, Class: c.Class, Hooks: []int{}, Params: []ParamDescription{}, Views: []ViewDescription{}}
 		for _, h := range c.Hooks {
 			cd.Hooks = append(cd.Hooks, len(d.Points))
-			d.Points = append(d.Points, PointDescription{h.Name, h.Gate, h.Silent, b.g.Edges[len(d.Points)].Resize})
+			d.Points = append(d.Points, PointDescription{h.Name, h.Gate, h.Silent, b.g.Edges[len(d.Points)].Resize, h.ReadOnly})
 		}
 		for _, name := range []string{"weight", "bias"} {
 			if i, ok := m.byName[c.Name+"."+name]; ok {

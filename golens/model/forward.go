@@ -205,10 +205,13 @@ func (m *Model) checkStream(t *tensor.Tensor) error {
 	return nil
 }
 
-// checkLength refuses empty sequences.
+// checkLength refuses empty sequences, and ones beyond a native model's context.
 func (m *Model) checkLength(shape []int) ([]int, error) {
 	if shape[0] == 0 || shape[1] == 0 {
 		return nil, fmt.Errorf("%w: shape %v, expected at least one sequence of at least one position", ErrInput, shape)
+	}
+	if m.Spec.LimitContext && shape[1] > m.Spec.NCtx {
+		return nil, fmt.Errorf("%w: %d positions given, the model has n_ctx=%d", ErrInput, shape[1], m.Spec.NCtx)
 	}
 	return shape, nil
 }

@@ -28,6 +28,7 @@ type Options struct {
 	NCtx      int            // context length in place of the checkpoint's; 0: as it is
 	Overrides map[string]any // config.json keys; nil is null
 	Tensors   Tensors        // for FromTensors
+	Blank     bool           // for Native: the weights are the caller's to fill
 }
 
 // Tensors is where weights come from: an open checkpoint, or a model that is in memory already.

@@ -103,6 +103,9 @@ func (m *Model) Set(field string, value any) error {
 	if changed.UseSplitQKVInput && changed.UseAttnIn {
 		return &config.Error{Kind: config.ValueError, Field: field, Text: "use_split_qkv_input and use_attn_in exclude each other; set one of them to False first"}
 	}
+	if m.Spec.Attention.Unforked && (changed.UseAttnResult || changed.UseSplitQKVInput || changed.UseAttnIn) {
+		return &config.Error{Kind: "NotImplementedError", Field: field, Text: "this model's attention has no inputs and results by head (AttentionBridge)"}
+	}
 	old := m.Spec.Config
 	if slices.Contains(fixedFields, field) {
 		was, _ := old.Get(field)
@@ -111,7 +114,7 @@ func (m *Model) Set(field string, value any) error {
 			if field == "dtype" {
 				return &config.Error{Kind: config.ValueError, Field: field, Text: fmt.Sprintf("a loaded model is converted by to(%s), not by writing its configuration", value)}
 			}
-			return &config.Error{Kind: "NotImplementedError", Field: field, Text: "it decides what a loaded model computes and cannot be changed afterwards; boot the model again with hf_config_overrides={...}"}
+			return &config.Error{Kind: "NotImplementedError", Field: field, Text: "it decides what a model computes and cannot be changed once it is built; boot it again with hf_config_overrides={...}, or a native one from a changed configuration"}
 		}
 	}
 	m.Spec.Config = changed

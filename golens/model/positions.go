@@ -46,8 +46,26 @@ func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tens
 	if d := positions.Shape(); len(d) != 2 || (d[0] != 1 && d[0] != s.batch) || d[1] != columns || positions.DType() != tensor.Int64 {
 		return made, fmt.Errorf("%w: positions are %s %v, expected int64 [1 or %d, %d]", ErrInput, positions.DType(), d, s.batch, columns)
 	}
+	if m.Spec.Position.PerRow && positions.Dim(0) < s.batch {
+		if positions, err = repeatRow(positions, s.batch); err != nil {
+			return made, err
+		}
+		made = append(made, positions)
+	}
 	q.Given[b.positions] = positions
 	return made, nil
+}
+
+// repeatRow writes one row [1, pos] out for each sequence of a batch.
+func repeatRow(row *tensor.Tensor, batch int) (*tensor.Tensor, error) {
+	t, err := tensor.New(tensor.Int64, batch, row.Dim(1))
+	if err != nil {
+		return nil, err
+	}
+	for i := range batch {
+		copy(t.Int64s()[i*row.Dim(1):], row.Int64s())
+	}
+	return t, nil
 }
 
 // keyMask is the mask as attention reads it, or nil when it masks nothing.

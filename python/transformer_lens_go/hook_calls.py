@@ -5,6 +5,7 @@ Knows nothing of the engine; `hook_points.py` puts these together.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "call_converted",
     "call_for_aliases",
     "call_forward",
+    "call_read_only",
     "layer_of",
 ]
 
@@ -153,3 +155,23 @@ def call_backward(call: Callable[..., Any], point: Any, given: Any, grads: Any) 
     if result is None or (isinstance(result, tuple) and len(result) == 1):
         return result
     return (result,)
+
+
+def call_read_only(call: Callable[..., Any], value: Any, hook: Any) -> Any:
+    """Call a hook on a value that has been used already, and say so when it edits it."""
+    before = value + 0
+    result = call(value, hook=hook)
+    if not _same(before, value if result is None else result):
+        warnings.warn(
+            f"a hook at {hook.name} edited its value, which reaches nothing: the attention of a native model shows "
+            "its pattern there when it is done. Edit hook_pattern instead",
+            UserWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same, NaN being like NaN."""
+    shape = getattr(b, "shape", None)
+    return shape == a.shape and bool(((a == b) | ((a != a) & (b != b))).all())

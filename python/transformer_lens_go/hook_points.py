@@ -22,6 +22,7 @@ from .hook_calls import (
     call_converted,
     call_for_aliases,
     call_forward,
+    call_read_only,
     layer_of,
 )
 
@@ -93,12 +94,24 @@ class HookPoint(EnginePart, Module):
             _resize=False,
             _place=None,
             _d_head=None,
+            _read_only=False,
         )
 
-    def _bind(self, table: Any, index: int, name: str, resize: bool) -> None:
-        """Become point number `index` of the model whose hooks `table` holds."""
+    def _bind(
+        self, table: Any, index: int, name: str, resize: bool, read_only: bool = False
+    ) -> None:
+        """Become point number `index` of the model whose hooks `table` holds.
+
+        At a `read_only` point the value has been used already: hooks that edit it are warned.
+        """
         self.__dict__.update(
-            _table=table, _index=index, name=name, _canonical=name, _resize=resize, training=False
+            _table=table,
+            _index=index,
+            name=name,
+            _canonical=name,
+            _resize=resize,
+            _read_only=read_only,
+            training=False,
         )
 
     _is_point = True
@@ -217,7 +230,9 @@ class HookPoint(EnginePart, Module):
         return place
 
     def _converting(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        return call if self.hook_conversion is None else partial(call_converted, call)
+        if self.hook_conversion is not None:
+            call = partial(call_converted, call)
+        return partial(call_read_only, call) if self._read_only else call
 
     # asking
 

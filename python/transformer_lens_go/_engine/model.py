@@ -40,6 +40,7 @@ class EngineModel:
         self.parts = PartTable(self.handle, told["windows"], self.hooks)
         self.aliases: list[tuple[str, str]] = [(a, c) for a, c in told["aliases"]]
         self.root_aliases = {alias: name for alias, name in self.aliases if "." not in alias}
+        self.state_order: list[str] = told["state_dict"]
         shapes = {
             parameter["index"]: tuple(parameter["shape"])
             for component in self.components
@@ -93,6 +94,13 @@ class EngineModel:
             }
             handle = errors.call(go.ModelFromState, json.dumps(options))
         return cls(handle, kept)
+
+    @classmethod
+    def native(cls, config: dict[str, Any], *, name: str = "") -> EngineModel:
+        """A model of upstream's native kind from its configuration; its weights are still to be drawn."""
+        open_backend()
+        options = {"config": config, "name": name}
+        return cls(errors.call(go.ModelNative, json.dumps(options)))
 
     def set_config(self, key: str, value: Any) -> None:
         """Write one field; flags of hook points change what runs compute."""

@@ -23,6 +23,7 @@ from .hooking import HookingMixin
 from .later import LaterMixin
 from .live_tree import LiveTreeMixin
 from .loading import boot_transformers
+from .native import NativeMixin, boot_native
 from .placement import PlacementMixin
 from .running import RunningMixin
 from .text import TextMixin
@@ -43,6 +44,7 @@ class TransformerBridge(
     GenerationMixin,
     HFGenerationMixin,
     DirectionsMixin,
+    NativeMixin,
     LaterMixin,
     LiveTreeMixin,
     HookIntrospectionMixin,
@@ -52,11 +54,13 @@ class TransformerBridge(
 ):
     """A language model whose every activation can be watched and edited.
 
-    Made by `TransformerBridge.boot_transformers(folder, .gguf file, or repository id)`. Parts are attributes
+    Made by `TransformerBridge.boot_transformers(folder, .gguf file, or repository id)`, or by
+    `boot_native(config)` with random weights. Parts are attributes
     (`model.blocks[3].attn.W_Q`) and can be called by themselves; hook points have names (`model.hook_dict`).
     """
 
     boot_transformers = staticmethod(boot_transformers)
+    boot_native = staticmethod(boot_native)
 
     hook_aliases: ClassVar[dict[str, Any]] = {
         "hook_embed": "embed.hook_out",

@@ -22,7 +22,7 @@ def setup_components(engine: EngineModel, cfg: Any) -> tuple[dict[str, Any], lis
     points = []
     for index, told in enumerate(engine.points):
         point = HookPoint()
-        point._bind(engine.hooks, index, told["name"], told.get("resize", False))
+        point._bind(engine.hooks, index, told["name"], told["resize"], told["read_only"])
         if point.name.endswith(_BY_HEAD):
             point.__dict__["_d_head"] = cfg.d_head
         points.append(point)

@@ -13,7 +13,6 @@ _METHODS = {
     "to_sentence_pair_tokens": "encoder models",
     "predict_next_sentence": "encoder models",
     "prepare_multimodal_inputs": "multimodal models",
-    "init_weights": "initialising weights afresh",
     "all_composition_scores": "composition scores",
     "composition_layer_indices": "composition scores",
     "QK_for_attn_layers": "factored weight circuits",
@@ -24,7 +23,6 @@ _METHODS = {
 }
 _PROPERTIES = {"QK": "factored weight circuits", "OV": "factored weight circuits"}
 _STATIC = {
-    "boot_native": "building a model from a configuration alone",
     "boot_tl_legacy": "HookedTransformer's own checkpoints",
 }
 

@@ -141,9 +141,12 @@ class WeightsMixin:
         self, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """Every weight by its path ("blocks.0.attn.q.weight"): the engine's own memory, not copies."""
-        return super().state_dict(  # type: ignore[misc]
+        state = super().state_dict(  # type: ignore[misc]
             destination=destination, prefix=prefix, keep_vars=keep_vars
         )
+        for name in self._engine.state_order:
+            state[prefix + name] = state.pop(prefix + name)
+        return state
 
     @property
     def all_head_labels(self) -> list[str]:

@@ -10,7 +10,7 @@ from .gated_mlp import GatedMLPBridge
 from .joint_qkv_attention import JointQKVAttentionBridge
 from .linear import LinearBridge
 from .mlp import MLPBridge
-from .normalization import NormalizationBridge
+from .normalization import LayerNormPreBridge, NormalizationBridge, RMSNormPreBridge
 from .pos_embed import PosEmbedBridge
 from .position_embeddings_attention import PositionEmbeddingsAttentionBridge
 from .rms_normalization import RMSNormalizationBridge
@@ -24,11 +24,13 @@ __all__ = [
     "GatedMLPBridge",
     "GeneralizedComponent",
     "JointQKVAttentionBridge",
+    "LayerNormPreBridge",
     "LinearBridge",
     "MLPBridge",
     "NormalizationBridge",
     "PosEmbedBridge",
     "PositionEmbeddingsAttentionBridge",
+    "RMSNormPreBridge",
     "RMSNormalizationBridge",
     "RotaryEmbeddingBridge",
     "UnembeddingBridge",

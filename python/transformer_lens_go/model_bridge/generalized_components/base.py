@@ -202,6 +202,10 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
 
     # running by itself
 
+    def forward(self, hidden_states: Any, **kwargs: Any) -> Any:
+        """[..., d_model], past the hook points: where nothing is normalised, a component of this class stands."""
+        return self._positionwise("hidden_states", hidden_states, self.config.d_model)
+
     def _ask(self, arguments: dict[str, Any]) -> list[Any]:
         """Run this part on arrays by argument name; its outputs."""
         if self._engine is None:

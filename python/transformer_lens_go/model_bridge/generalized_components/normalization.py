@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from .base import GeneralizedComponent
 
-__all__ = ["NormalizationBridge"]
+__all__ = ["LayerNormPreBridge", "NormalizationBridge", "RMSNormPreBridge"]
 
 
 class NormalizationBridge(GeneralizedComponent):
@@ -20,5 +20,24 @@ class NormalizationBridge(GeneralizedComponent):
         return False
 
     def forward(self, hidden_states: Any, **kwargs: Any) -> Any:
-        """[..., d_model] to the same shape."""
-        return self._positionwise("hidden_states", hidden_states, self.config.d_model)
+        """[..., width] to the same shape; the width is d_model, or d_mlp inside an MLP."""
+        weight = self._indices.get("weight")
+        width = self.config.d_model if weight is None else self._engine.params.shapes[weight][0]
+        return self._positionwise("hidden_states", hidden_states, width)
+
+
+class LayerNormPreBridge(NormalizationBridge):
+    """(x - mean) / sqrt(var + eps), without weights."""
+
+    property_aliases: ClassVar[dict[str, str]] = {}
+
+
+class RMSNormPreBridge(NormalizationBridge):
+    """x / sqrt(mean(x²) + eps), without weights."""
+
+    property_aliases: ClassVar[dict[str, str]] = {}
+
+    @property
+    def uses_rms_norm(self) -> bool:
+        """Always: the mean is left in."""
+        return True
