@@ -7,6 +7,7 @@ among the module's forward and backward hooks, in the registry's order: a point 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,8 @@ __all__ = [
 Direction = Literal["fwd", "bwd", "both"]
 NamesFilter = Callable[[str], bool] | Sequence[str] | str | None
 DeviceType = Any
+
+_PLACING = threading.Lock()
 
 
 @runtime_checkable
@@ -226,7 +229,10 @@ class HookPoint(EnginePart, Module):
     def _own_place(self) -> OwnPoint:
         place: OwnPoint | None = self._place
         if place is None:
-            place = self.__dict__["_place"] = OwnPoint()
+            with _PLACING:  # or two threads would each find a place of their own
+                place = self._place
+                if place is None:
+                    place = self.__dict__["_place"] = OwnPoint()
         return place
 
     def _converting(self, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -162,11 +162,9 @@ def test_nothing_is_handed_out_by_calls_on_the_whole_model(model: Any) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "init_weights",
         "enable_compatibility_mode",
         "process_weights",
         "all_composition_scores",
-        "boot_native",
     ],
 )
 def test_what_is_to_come_says_so(model: Any, name: str) -> None:

@@ -42,7 +42,9 @@ def test_structure_and_logits(
     models.same(lambda m: m(native_kinds.tokens(seed, (3, 16))), any_kind, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["gpt2", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"])  # fmt: skip
+@pytest.mark.parametrize(
+    "mode", ["gpt2", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"]
+)
 @pytest.mark.parametrize("spread", [-1.0, 0.3])
 def test_initial_weights(mode: str, spread: float, reference: libs.Lib, subject: libs.Lib) -> None:
     """Bit for bit: seeded, from the global generator (which moves on as far), and drawn afresh."""
@@ -111,9 +113,7 @@ def test_masks_and_positions(kind: str, models: libs.Pair, seed: int) -> None:
     mask = torch.ones(3, 7, dtype=torch.long)
     mask[0, :3], mask[1, 5:] = 0, 0
     names = lambda n: n.endswith(("hook_pattern", "hook_z", "pos_embed.hook_in"))  # noqa: E731
-    models.same(
-        lambda m: m.run_with_cache(ids, attention_mask=mask, names_filter=names), "mask"
-    )
+    models.same(lambda m: m.run_with_cache(ids, attention_mask=mask, names_filter=names), "mask")
     positions = torch.tensor([[3, 1, 4, 1, 5, 9, 2]])
     for given in (positions, positions.expand(3, 7)):
         models.same(lambda m, p=given: m(ids, position_ids=p), "positions")
@@ -174,7 +174,10 @@ ERRORS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", list(ERRORS))
 def test_errors_at_boot(what: str, reference: libs.Lib, subject: libs.Lib) -> None:
-    got, want = (outcome(lambda lib=lib: native_kinds.boot(lib, ERRORS[what])) for lib in (subject, reference))  # fmt: skip
+    got, want = (
+        outcome(lambda lib=lib: native_kinds.boot(lib, ERRORS[what]))
+        for lib in (subject, reference)
+    )
     assert want.error is not None, want
     assert type(got.error) is type(want.error), f"got {got}, want {want}"
 
@@ -183,7 +186,7 @@ def test_other_errors(reference: libs.Lib, subject: libs.Lib, seed: int) -> None
     models = native_kinds.pair(reference, subject, "plain", seed)
     boots = [lib.bridge().boot_native for lib in (subject, reference)]
     for given in (3, {"d_model": 8}, None):
-        got, want = (outcome(lambda b=boot: b(given)) for boot in boots)
+        got, want = (outcome(lambda b=boot, g=given: b(g)) for boot in boots)
         assert want.error is not None
         assert type(got.error) is type(want.error), f"{given}: got {got}, want {want}"
     for body in (
@@ -198,15 +201,12 @@ def test_other_errors(reference: libs.Lib, subject: libs.Lib, seed: int) -> None
         assert models.same(body, "error").error is not None
 
 
-def test_scores_point_shows_the_pattern(
-    reference: libs.Lib, subject: libs.Lib, seed: int
-) -> None:
+def test_scores_point_shows_the_pattern(reference: libs.Lib, subject: libs.Lib, seed: int) -> None:
     """Edits there reach nothing, in both; ours says so however they were made."""
     models = native_kinds.pair(reference, subject, "plain", seed)
     ids = native_kinds.tokens(seed, (2, 5))
     clean = models.subject(ids)
     name = "blocks.0.attn.hook_attn_scores"
-
 
     def zero(value: torch.Tensor, hook: Any) -> None:
         value.zero_()
