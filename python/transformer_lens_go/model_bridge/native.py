@@ -47,14 +47,7 @@ def boot_native(
     """
     from .bridge import TransformerBridge
 
-    if isinstance(config, dict):
-        config = TransformerBridgeConfig.from_dict(config)
-    elif isinstance(config, TransformerBridgeConfig):
-        config = copy.deepcopy(config)
-    else:
-        raise TypeError(
-            f"boot_native expected a TransformerBridgeConfig or dict, got {type(config).__name__}"
-        )
+    config = _own_copy(config)
     if device is not None and str(device).partition(":")[0] != "cpu":
         raise NotImplementedError(
             f"boot_native: device={device!r} is not supported yet; models run on the CPU"
@@ -72,6 +65,18 @@ def boot_native(
     if tokenizer is not None:
         bridge.set_tokenizer(tokenizer)
     return bridge
+
+
+def _own_copy(config: Any) -> TransformerBridgeConfig:
+    if isinstance(config, dict):
+        config = TransformerBridgeConfig.from_dict(config)
+    elif isinstance(config, TransformerBridgeConfig):
+        config = copy.deepcopy(config)
+    if not isinstance(config, TransformerBridgeConfig):
+        raise TypeError(
+            f"boot_native expected a TransformerBridgeConfig or dict, got {type(config).__name__}"
+        )
+    return config
 
 
 def _values(config: TransformerBridgeConfig) -> dict[str, Any]:

@@ -202,9 +202,14 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
 
     # running by itself
 
-    def forward(self, hidden_states: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """[..., d_model], past the hook points: where nothing is normalised, a component of this class stands."""
-        return self._positionwise("hidden_states", hidden_states, self.config.d_model)
+        given = args or (kwargs.get("hidden_states"),)
+        if len(given) != 1 or given[0] is None:
+            raise TypeError(
+                f"{self.name} takes hidden_states [..., d_model], got {len(args)} arguments"
+            )
+        return self._positionwise("hidden_states", given[0], self.config.d_model)
 
     def _ask(self, arguments: dict[str, Any]) -> list[Any]:
         """Run this part on arrays by argument name; its outputs."""
