@@ -2,8 +2,6 @@
 package pybind
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
@@ -152,10 +150,10 @@ func ModelSetConfig(h int64, key, value string) (out int64, err error) {
 		return 0, err
 	}
 	var v any
-	if err := json.Unmarshal([]byte(value), &v); err != nil {
-		return 0, errors.Join(errValue, err)
+	if err := decode(value, &v); err != nil {
+		return 0, err
 	}
-	return 0, m.Set(key, v)
+	return 0, m.Set(key, config.PlainNumbers(v))
 }
 
 // ModelConvert gives a model another floating dtype; parameters have new memory afterwards.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
@@ -104,7 +105,9 @@ func encode(v any) (string, error) {
 }
 
 func decode(text string, v any) error {
-	if err := json.Unmarshal([]byte(text), v); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber() // a whole number in a configuration stays one
+	if err := decoder.Decode(v); err != nil {
 		return fmt.Errorf("%w: %w", errValue, err)
 	}
 	return nil

@@ -26,11 +26,6 @@ func (g *GGUF) HFConfig() (map[string]any, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	for key, value := range config {
-		if n, ok := value.(int); ok {
-			config[key] = float64(n)
-		}
-	}
 	return config, nil
 }
 
@@ -45,7 +40,7 @@ func (p *ggufParams) common(config map[string]any) {
 			if err != nil {
 				p.note(err)
 			}
-			config[hf] = float64(id)
+			config[hf] = int(id)
 		}
 	}
 	if p.g.Has("split.count") {

@@ -89,6 +89,19 @@ def test_a_gguf_file() -> None:
     assert model.to_single_str_token(int(logits[0, -1].argmax())) == " Paris"
 
 
+GGUF = Path(__file__).parents[2] / "golens" / "checkpoint" / "testdata"
+
+
+@pytest.mark.parametrize("source", [DATA / "gpt2", DATA / "llama", GGUF / "llama.gguf"], ids=str)
+def test_whole_numbers_stay_whole(source: Path) -> None:
+    model = boot(source, hf_config_overrides={"pad_token_id": 3})
+    assert model.cfg.pad_token_id == 3
+    for name, value in vars(model.cfg).items():
+        if name.endswith("_token_id"):
+            assert value is None or type(value) is int, name
+    assert type(model.cfg.eps) is float
+
+
 @pytest.mark.parametrize(
     ("name", "error", "match"),
     [
@@ -325,6 +338,7 @@ def test_a_model_in_memory(name: str) -> None:
     before = to_numpy(model(tokens)).copy()
     assert np.array_equal(before, to_numpy(boot(DATA / name)(tokens)))
     assert model.tokenizer is None
+    assert type(getattr(model.cfg, "eos_token_id", 0)) is int
     with torch.no_grad():  # memory is shared, not copied
         next(value for key, value in source.state.items() if "ln_f" in key or "norm" in key).mul_(2)
     assert not np.array_equal(before, to_numpy(model(tokens)))
