@@ -175,7 +175,7 @@ func (b *builder) norm(name string, spec arch.Norm, in graph.Value) graph.Value 
 	}
 	steps := b.g.Len()
 	scale := b.hook(name+".hook_scale", b.g.Apply(name+".scale", &op.NormScale{Kind: kind, Eps: eps}, x))
-	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind}, x, scale)
+	normalized := b.g.Apply(name+".normalized", &op.Normalize{Kind: kind, Whole: spec.Plain}, x, scale)
 	normalized = b.hook(name+".hook_normalized", normalized)
 	y := normalized
 	if !spec.Plain {

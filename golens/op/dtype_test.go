@@ -115,6 +115,10 @@ func (b *bench) dtyped() []dtyped {
 		{"rms norm scale", plain(&op.NormScale{Kind: op.RMSNorm, Eps: 1e-5}, x)},
 		{"layer normalize", plain(&op.Normalize{Kind: op.LayerNorm}, x, scale)},
 		{"rms normalize", plain(&op.Normalize{Kind: op.RMSNorm}, x, scale)},
+		{"plain rms", plain(&op.Normalize{Kind: op.RMSNorm, Whole: true}, x, scale)},
+		{"softcap", plain(&op.SoftCap{Limit: 1.5}, x)},
+		{"solu", plain(&op.SoLU{}, x)},
+		{"mul", plain(&op.Mul{}, x, b.normal(2, 5, 12))},
 		{"affine", func(as as) (op.Op, []*tensor.Tensor) {
 			return &op.Affine{W: p(as, twelve), B: p(as, twelve)}, list(as, x)
 		}},

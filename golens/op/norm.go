@@ -58,7 +58,10 @@ func (o *NormScale) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 }
 
 // Normalize divides x [batch, pos, d_model], centred for LayerNorm, by a scale [batch, pos, 1] (hook_normalized).
-type Normalize struct{ Kind NormKind }
+type Normalize struct {
+	Kind  NormKind
+	Whole bool // nothing follows: the result is rounded to the dtype of x
+}
 
 // Name implements Op.
 func (o *Normalize) Name() string { return string(o.Kind) + "_normalize" }
@@ -69,7 +72,11 @@ func (o *Normalize) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	if len(x.Shape()) == 0 || !slices.Equal(scale.Shape(), withLast(x.Shape(), 1)) {
 		return nil, shapeError(o, in, "x [batch, pos, d_model] and scale [batch, pos, 1]")
 	}
-	return produce(b, inside(x.DType()), x.Shape(), func(out *tensor.Tensor) error { return b.Launch(o.Name(), x, scale, out) })
+	dt := inside(x.DType())
+	if o.Whole {
+		dt = x.DType()
+	}
+	return produce(b, dt, x.Shape(), func(out *tensor.Tensor) error { return b.Launch(o.Name(), x, scale, out) })
 }
 
 // Affine is x · w + b along the last axis; B may be nil.
