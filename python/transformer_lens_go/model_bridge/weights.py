@@ -145,7 +145,8 @@ class WeightsMixin:
             destination=destination, prefix=prefix, keep_vars=keep_vars
         )
         for name in self._engine.state_order:
-            state[prefix + name] = state.pop(prefix + name)
+            if prefix + name in state:  # else its part was replaced
+                state[prefix + name] = state.pop(prefix + name)
         return state
 
     @property
