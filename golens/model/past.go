@@ -35,6 +35,9 @@ func (m *Model) takeTurn(b *built, q *graph.Question, in *Input, batch, pos int)
 	if in.Past == nil {
 		return nil, nil
 	}
+	if m.Spec.Attention.Bidirectional {
+		return nil, fmt.Errorf("model: %w: positions of this model see those behind them too, and what a cache keeps of them would be of another text", kvcache.ErrMismatch)
+	}
 	first, last, err := b.layers(in)
 	if err != nil {
 		return nil, err

@@ -265,7 +265,13 @@ func TestCachesThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: got %v, %v", what, r, err)
 		}
 	}
+	both := native(t, map[string]any{"attention_dir": "bidirectional"})
 	in := asking(words(t, 1, 3))
+	in.Past = newCache(t, both, 1, true)
+	if _, err := both.Forward(context.Background(), in); !errors.Is(err, kvcache.ErrMismatch) {
+		t.Errorf("a model that looks both ways: %v", err)
+	}
+	in = asking(words(t, 1, 3))
 	in.Past = filled(1, 4)
 	in.Mask = integers(t, []int64{1, 1}, 1, 2)
 	if _, err := m.Forward(context.Background(), in); !errors.Is(err, model.ErrInput) {

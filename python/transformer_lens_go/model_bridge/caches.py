@@ -15,7 +15,12 @@ from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tensors import to_numpy
 from .past_key_values import PastKeyValues
 
-__all__ = ["Caching", "open_cache"]
+__all__ = ["Caching", "can_cache", "open_cache"]
+
+
+def can_cache(cfg: Any) -> bool:
+    """Whether what a position keeps stays right when more follow: not where attention looks both ways."""
+    return cfg.attention_dir == "causal"
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from .._engine.run import Answer, Question, run
 from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
-from .caches import Caching, open_cache
+from .caches import Caching, can_cache, open_cache
 from .past_key_values import PastKeyValues
 from .text import TextMixin
 from .watching import watching
@@ -87,7 +87,8 @@ class ForwardMixin(TextMixin):
                 transformers): `input` is the new tokens only, and their keys and values are added to it.
 
         Keywords: `position_ids` [batch, pos]; `past_kv_cache`, a TransformerLensKeyValueCache, in place of
-        `past_key_values`; `use_cache=False` for "logits_and_cache" without a cache.
+        `past_key_values`; `use_cache=False` for "logits_and_cache" without a cache. A model whose attention
+        looks both ways has none: "logits_and_cache" then gives None for it, and passing one is an error.
         """
         absent = {
             "pixel_values": pixel_values,
@@ -148,7 +149,7 @@ class ForwardMixin(TextMixin):
         given = next(a for a in (question.tokens, question.embeds, question.resid) if a is not None)
         batch, pos = given.shape[:2]
         if cache is None and return_type == "logits_and_cache" and kwargs.get("use_cache", True):
-            cache = PastKeyValues.for_model(self.cfg, batch)
+            cache = PastKeyValues.for_model(self.cfg, batch) if can_cache(self.cfg) else None
         caching = self._go_on(question, cache, batch, pos, attention_mask, positions)
         if labels is not None:
             labels = token_ids(labels)

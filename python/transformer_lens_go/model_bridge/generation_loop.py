@@ -11,6 +11,7 @@ import numpy as np
 from .._engine import arrays
 from ..utilities.logits_utils import sample_logits
 from ..utilities.tensors import is_torch_tensor, to_numpy
+from .caches import can_cache
 from .past_key_values import PastKeyValues
 
 __all__ = ["Sampling", "Steps"]
@@ -108,7 +109,7 @@ class Steps:
         new = running
         options: dict[str, Any] = {}
         past = 0
-        if self.cached:
+        if self.cached and can_cache(self.model.cfg):
             if self.cache is None:
                 self.cache = PastKeyValues.for_model(self.model.cfg, running.shape[0])
             past = self.cache.get_seq_length()
