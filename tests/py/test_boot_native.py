@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny_models import Arrays, alive
-from transformer_lens_go import TransformerBridge, TransformerBridgeConfig
+from transformer_lens_go import (
+    TransformerBridge,
+    TransformerBridgeConfig,
+    TransformerLensKeyValueCache,
+)
 from transformer_lens_go._engine import arrays
+from transformer_lens_go.hook_points import Module
 
 pytest_plugins = ["tiny_models"]
 pytestmark = pytest.mark.usefixtures("no_grad")
@@ -101,6 +106,47 @@ def test_generation(xp: Arrays) -> None:
     cached = model.generate(ids(xp), **options)
     assert xp.same(cached, model.generate(ids(xp), use_past_kv_cache=False, **options))
     assert tuple(cached.shape) == (2, 11)
+
+
+def test_attention_both_ways_keeps_no_cache(xp: Arrays) -> None:
+    """What a position computed changes with those that follow, so that generation must run the whole each time."""
+    model = boot(attention_dir="bidirectional")
+    options = dict(max_new_tokens=5, do_sample=False, stop_at_eos=False, verbose=False)
+    whole = model.generate(ids(xp), use_past_kv_cache=False, **options)
+    assert xp.same(model.generate(ids(xp), **options), whole)
+    assert xp.same(model.hf_generate(ids(xp), **options), whole)
+    logits, cache = model(ids(xp), return_type="logits_and_cache")
+    assert cache is None
+    assert xp.same(logits, model(ids(xp)))
+    other = boot()(ids(xp), return_type="logits_and_cache")[1]
+    kept = TransformerLensKeyValueCache.init_cache(model.cfg, None, 2)
+    for given in (dict(past_key_values=other), dict(past_kv_cache=kept)):
+        with pytest.raises(RuntimeError, match="see those behind them too"):
+            model(ids(xp), **given)
+    assert other.get_seq_length() == 6
+    assert kept[0].past_keys.shape[1] == 0
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_replaced_attention_is_passed_the_mask_of_keys(both_ways: bool, xp: Arrays) -> None:
+    model = boot(**(dict(attention_dir="bidirectional") if both_ways else {}))
+    mask = xp.array([[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]], "int64")
+    clean = model(ids(xp), attention_mask=mask)
+    given: list[Any] = []
+    inner = model.blocks[1].attn
+
+    class Attend(Module):
+        def forward(self, x: Any, attention_mask: Any = None, position_ids: Any = None) -> Any:
+            given.append(attention_mask)
+            return inner(x, attention_mask=attention_mask, position_ids=position_ids)
+
+    model.blocks[1].attn = Attend()
+    assert xp.same(model(ids(xp), attention_mask=mask), clean)
+    assert xp.same(given[0], mask)
+    model(ids(xp))
+    assert given[1] is None
+    with pytest.raises(NotImplementedError, match="four axes"):
+        inner(clean[..., : SIZES["d_model"]], attention_mask=mask[:, None, None])
 
 
 @pytest.mark.parametrize(

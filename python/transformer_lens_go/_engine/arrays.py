@@ -22,10 +22,12 @@ __all__ = [
     "device",
     "dtype",
     "dtype_name",
+    "expand",
     "from_numpy",
     "is_array",
     "is_floating",
     "kind",
+    "least",
     "no_grad",
     "np",
     "numpy_view",
@@ -36,6 +38,9 @@ __all__ = [
     "view",
     "zeros",
 ]
+
+
+_BFLOAT16_MAX = (2 - 2**-7) * 2.0**127
 
 
 def _import_torch() -> Any:
@@ -134,6 +139,15 @@ def is_floating(value: Any) -> bool:
     return value.dtype.kind == "f" or dtype_name(value) == "bfloat16"
 
 
+def least(value: Any) -> float:
+    """The least finite number of an array's dtype."""
+    if torch is not None:
+        return torch.finfo(value.dtype).min
+    if dtype_name(value) == "bfloat16":
+        return -_BFLOAT16_MAX
+    return float(np.finfo(value.dtype).min)
+
+
 def from_numpy(array: np.ndarray) -> Any:
     """The user's kind of array over a NumPy array's memory."""
     return torch.from_numpy(array) if torch is not None else array
@@ -157,6 +171,11 @@ def zeros(shape: Sequence[int], name: str = "float32") -> Any:
     """A zero array of the user's kind."""
     library = torch if torch is not None else np
     return library.zeros(tuple(shape), dtype=dtype(name))
+
+
+def expand(array: Any, shape: Sequence[int]) -> Any:
+    """An array as one of that shape, its memory repeated along axes of one."""
+    return array.expand(*shape) if torch is not None else np.broadcast_to(array, shape)
 
 
 def stack(values: Sequence[Any]) -> Any:

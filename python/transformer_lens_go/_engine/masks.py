@@ -1,4 +1,5 @@
-"""Attention masks as upstream's components are passed them: float32 [batch, 1, query, key], 0 or the least number.
+"""Attention masks as upstream's components are passed them: [batch, 1, query, key] of the stream's dtype, 0 or its
+least number.
 
 The engine masks by causality, its windows, and the keys that are padding; these forms translate between the two.
 """
@@ -25,23 +26,27 @@ def _seen(keys: np.ndarray, queries: int, window: int) -> np.ndarray:
     return seen[None] & keys[:, None]
 
 
-def for_components(keys: Any, batch: int, queries: int, window: int) -> Any:
-    """The mask for positions that see those `keys` [batch, key] (None: all), within a window (0: no limit)."""
+def for_components(keys: Any, stream: Any, window: int) -> Any:
+    """The mask for the positions of `stream`, which see those `keys` [batch, key] (None: all) within a window (0: no
+    limit)."""
+    batch, queries = stream.shape[:2]
     if keys is None:
         real = np.ones((batch, queries), bool)
     else:
         real = np.asarray(keys) != 0
-    seen = _seen(real, queries, window)
-    mask = np.where(seen, np.float32(0), np.finfo(np.float32).min)[:, None]
-    return arrays.from_numpy(mask.astype(np.float32))
+    hidden = ~_seen(real, queries, window)[:, None]
+    mask = arrays.zeros(hidden.shape, arrays.dtype_name(stream))
+    mask[arrays.from_numpy(hidden)] = arrays.least(stream)
+    return mask
 
 
-def of_keys(mask: Any, batch: int, pos: int, window: int, what: str) -> Any:
+def of_keys(mask: Any, batch: int, pos: int, window: int | None, what: str) -> Any:
     """The keys [batch, pos] (int64, 1 or 0) that a mask leaves, of one with two axes or with four.
 
-    Raises NotImplementedError for a mask with four axes that is not causality, the layer's window and left-out keys.
+    Raises NotImplementedError for a mask with four axes that is not causality, the layer's window and left-out keys;
+    `window` None: for any.
     """
-    if getattr(mask, "ndim", 0) != 4:
+    if getattr(mask, "ndim", 0) != 4 or window is None:
         return attention_mask(mask, batch, pos)
     given = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
     seen = given if given.dtype == bool else given == 0

@@ -37,7 +37,9 @@ class EngineModel:
         self.family: str = told["family"]
         self.components: list[dict[str, Any]] = told["components"]
         self.points: list[dict[str, Any]] = told["points"]
-        self.parts = PartTable(self.handle, told["windows"], self.hooks)
+        self.parts = PartTable(
+            self.handle, None if self.family == "native" else told["windows"], self.hooks
+        )
         self.aliases: list[tuple[str, str]] = [(a, c) for a, c in told["aliases"]]
         self.root_aliases = {alias: name for alias, name in self.aliases if "." not in alias}
         self.state_order: list[str] = told["state_dict"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import arrays, errors, masks, replace
+from .inputs import in_rows
 from .native import go
 
 __all__ = ["Frame", "PartTable", "frame_of"]
@@ -36,7 +37,7 @@ class Frame:
     __slots__ = ("model", "name", "ran", "run", "seen", "values", "window")
 
     def __init__(
-        self, model: int, run: int, name: str, seen: int, values: dict[str, Any], window: int
+        self, model: int, run: int, name: str, seen: int, values: dict[str, Any], window: int | None
     ) -> None:
         self.model = model
         self.run = run
@@ -46,10 +47,24 @@ class Frame:
         self.window = window
         self.ran: set[str] = set()
 
+    @property
+    def is_native(self) -> bool:
+        """Whether parts are called as those of a model from boot_native."""
+        return self.window is None
+
     def mask(self) -> Any:
-        """The attention mask that upstream would pass, [batch, 1, query, key]."""
-        batch, queries = self.values["x"].shape[:2]
-        return masks.for_components(self.values.get("mask"), batch, queries, self.window)
+        """The attention mask that upstream would pass: [batch, 1, query, key], or the keys' in native models."""
+        stream, keys = self.values["x"], self.values.get("mask")
+        if self.window is None:
+            return None if keys is None else in_rows(keys, "int64")
+        return masks.for_components(keys, stream, self.window)
+
+    def positions(self) -> Any:
+        """Position ids [batch or 1, pos] as upstream would pass them, or None."""
+        positions = self.values.get("positions")
+        if not self.is_native or positions is None:
+            return positions
+        return arrays.expand(positions, tuple(self.values["x"].shape[:2]))
 
     def position_embeddings(self) -> tuple[Any, Any] | None:
         """(cos, sin), where the model has them."""
@@ -73,7 +88,8 @@ def frame_of(model: int) -> Frame | None:
 class PartTable:
     """Which parts of one model Python computes. The engine is told of each change at once, also during a run."""
 
-    def __init__(self, model: int, windows: list[int], hooks: Any) -> None:
+    def __init__(self, model: int, windows: list[int] | None, hooks: Any) -> None:
+        """`windows`: how far back attention looks in each layer; None: parts are passed no mask that shows it."""
         self._model = model
         self._hooks = hooks
         self._windows = windows
@@ -89,8 +105,10 @@ class PartTable:
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotImplementedError("a model of the engine cannot be copied or pickled")
 
-    def window(self, path: str) -> int:
-        """How far back attention looks in that part's block; 0: all the way."""
+    def window(self, path: str) -> int | None:
+        """How far back attention looks in that part's block; 0: all the way; None: masks here are about keys alone."""
+        if self._windows is None:
+            return None
         parts = path.split(".")
         return self._windows[int(parts[1])] if parts[0] == "blocks" else 0
 

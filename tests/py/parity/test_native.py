@@ -12,6 +12,7 @@ from .compare import Mismatch, check_tensor, outcome
 from .native_kinds import KINDS, SAMPLE
 from .test_activations import check_caches
 from .test_edits import check_edit, gate_of
+from .test_live_tree import Through, alike
 
 
 @pytest.fixture(params=list(KINDS))
@@ -119,6 +120,35 @@ def test_masks_and_positions(kind: str, models: libs.Pair, seed: int) -> None:
         models.same(lambda m, p=given: m(ids, position_ids=p), "positions")
     if "d_vocab_out" not in KINDS[kind]:
         models.same(lambda m: m(ids, return_type="loss", attention_mask=mask), "loss")
+
+
+@pytest.mark.parametrize("any_kind", ["plain", "bidirectional", "rotary"])
+def test_replaced_parts(any_kind: str, reference: libs.Lib, subject: libs.Lib, seed: int) -> None:
+    """Blocks, attention and MLPs: what they are called with, and that what they return counts."""
+    ids = native_kinds.tokens(seed, (2, 7))
+    mask = torch.ones(2, 7, dtype=torch.long)
+    mask[0, :3] = 0
+    for path in ("1", "attn", "mlp", "ln2"):
+        models = native_kinds.pair(reference, subject, any_kind, seed)
+        clean = models.subject(ids, attention_mask=mask)
+        noted = []
+        for model, blocks in (
+            (models.subject, models.subject.blocks),
+            (models.reference, models.reference.original_model.layers),
+        ):
+            # there the module that the bridge wraps computes, by its own parts
+            block = getattr(blocks[1], "original_component", blocks[1])
+            owner = blocks if path == "1" else block
+            part = owner._modules[path] = Through(
+                owner._modules[path], lambda x: x * 1.5 + x[..., :1]
+            )
+            result = model(ids, attention_mask=mask)
+            model(ids)
+            noted.append((result, part.given))
+        (got, given), (want, given_there) = noted
+        check_tensor(got, want, path, 1e-4)
+        assert not torch.equal(got, clean), path
+        alike(any_kind, path, given, given_there)
 
 
 def test_parts_of_runs(kind: str, models: libs.Pair, seed: int) -> None:

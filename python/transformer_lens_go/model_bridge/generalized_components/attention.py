@@ -38,12 +38,10 @@ class AttentionBridge(GeneralizedComponent):
 
     @classmethod
     def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (frame.values["x"],), {
-            "past_key_values": None,
-            "attention_mask": frame.mask(),
-            "use_cache": False,
-            "position_ids": frame.values.get("positions"),
-        }
+        beside = {"attention_mask": frame.mask(), "position_ids": frame.positions()}
+        if not frame.is_native:
+            beside |= {"past_key_values": None, "use_cache": False}
+        return (frame.values["x"],), beside
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """(output [batch, pos, d_model], pattern [batch, head, query, key]) of hidden states."""

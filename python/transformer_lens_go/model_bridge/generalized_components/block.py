@@ -29,7 +29,10 @@ class BlockBridge(GeneralizedComponent):
     @classmethod
     def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
         x, mask = frame.values["x"], frame.mask()
-        beside = {"position_ids": frame.values.get("positions"), "use_cache": False}
+        beside = {"position_ids": frame.positions()}
+        if frame.is_native:
+            return (x,), {"attention_mask": mask, **beside}
+        beside["use_cache"] = False
         rotation = frame.position_embeddings()
         if rotation is None:  # as GPT-2 calls its blocks
             return (x, None, mask, None), {"encoder_attention_mask": None, **beside}
