@@ -609,6 +609,28 @@ def model_and_cache(model: Any, xp: Arrays) -> tuple[Any, dict[str, Any]]:
     return out, cache.cache_dict
 
 
+@pytest.mark.parametrize("path", ["blocks.1", "blocks.1.mlp", "blocks.1.hook_out", "ln_final"])
+def test_tables_of_parts_written_directly(model: Any, xp: Arrays, path: str) -> None:
+    """What takes torch's own `_modules` for the tree, as tools that swap layers do, is not ignored."""
+    clean = model(xp.ids())
+    owner, short = place(model, path)
+    own = owner._modules[short]
+    owner._modules[short] = Alone(lambda x, *args, **kwargs: x * 0)
+    assert not xp.same(model(xp.ids()), clean)
+    owner._modules.update({short: own})
+    assert xp.same(model(xp.ids()), clean)
+    for change in (
+        lambda: owner._modules.pop(short),
+        lambda: owner._modules.__delitem__(short),
+        lambda: owner._modules.clear(),
+        lambda: setattr(owner, "_modules", {}),
+        lambda: model._modules.update(blocks=own),
+    ):
+        with pytest.raises(NotImplementedError, match="is not supported"):
+            change()
+    assert xp.same(model(xp.ids()), clean)
+
+
 @pytest.mark.parametrize(
     "change",
     [

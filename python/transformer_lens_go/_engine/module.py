@@ -298,27 +298,20 @@ class EnginePart:
 
     def _put(self, name: str, module: Any) -> None:
         """Put a module in the place of a part of this one."""
-        before = self.__dict__["_modules"][name]
-        if module is before:
+        if module is self.__dict__["_modules"][name]:
             return
-        if isinstance(before, ModuleList):
-            self._refuse(f"replacing {name!r} as a whole")
         if arrays.torch is not None:
             super().__setattr__(name, module)
         else:
             if module is not None and not isinstance(module, Module):
                 module = _Function(module)
             self.__dict__["_modules"][name] = module
-        place = self.__dict__.get("_seat")
-        if place is not None:
-            table, path = place
-            table.touch(f"{path}.{name}" if path else name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__.get("_modules", ()):
             self._put(name, value)
             return
-        if self._is_engine_name(name):
+        if self._is_engine_name(name) or (name == "_modules" and self._engine_part()):
             self._refuse(f"assigning {name!r}")
         super().__setattr__(name, value)
         if name in ("forward", "__class__"):

@@ -17,6 +17,7 @@ from typing import Any
 from . import arrays, errors, masks, replace
 from .inputs import in_rows
 from .native import go
+from .part_dict import PartDict
 
 __all__ = ["Frame", "PartTable", "frame_of"]
 
@@ -122,7 +123,9 @@ class PartTable:
     def own_all(self, path: str, owner: Any) -> None:
         """Let what stands under that path be looked up in `owner`, a part that has parts."""
         self._owners[path] = owner
-        owner.__dict__["_seat"] = (self, path)
+        owner.__dict__.update(
+            _seat=(self, path), _modules=PartDict(owner.__dict__["_modules"], self, path)
+        )
 
     def owner_of(self, path: str) -> tuple[Any, str]:
         """The engine's own part in which that path hangs, and its name there. KeyError when the part is gone."""
