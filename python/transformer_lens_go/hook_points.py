@@ -16,7 +16,6 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from ._engine import arrays
 from ._engine.hooks import OwnPoint, clear_own
 from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
-from ._engine.where import here
 from .hook_calls import (
     Removable,
     call_backward,
@@ -96,25 +95,7 @@ class HookPoint(EnginePart, Module):
             _canonical="",
             _resize=False,
             _place=None,
-            _d_head=None,
             _read_only=False,
-        )
-
-    def _bind(
-        self, table: Any, index: int, name: str, resize: bool, read_only: bool = False
-    ) -> None:
-        """Become point number `index` of the model whose hooks `table` holds.
-
-        At a `read_only` point the value has been used already: hooks that edit it are warned.
-        """
-        self.__dict__.update(
-            _table=table,
-            _index=index,
-            name=name,
-            _canonical=name,
-            _resize=resize,
-            _read_only=read_only,
-            training=False,
         )
 
     _is_point = True
@@ -341,21 +322,8 @@ class HookPoint(EnginePart, Module):
         self.hook_conversion = hook_conversion
 
     def forward(self, x: Any) -> Any:
-        """`x`. Hooks are called around this, as of any module; those of an engine model here, outside of its runs.
-
-        Where heads lie side by side in `x`, the hooks of an engine model see them apart, as in its runs.
-        """
-        if self._table is None:
-            return x
-        flat = self._d_head is not None and x.ndim == 3
-        given = value = x.reshape((*x.shape[:2], -1, self._d_head)) if flat else x
-        for handle in list(self.fwd_hooks):
-            result = call_converted(handle.hook.call, value, self)
-            if result is not None:
-                value = result
-        if value is given:
-            return x
-        return value.reshape((*value.shape[:2], -1)) if flat and value.ndim == 4 else value
+        """`x`. Hooks are called around this, as of any module."""
+        return x
 
     @property
     def positions(self) -> range | None:
@@ -365,7 +333,7 @@ class HookPoint(EnginePart, Module):
         In scores and patterns it is the axis of queries; their keys begin at position 0. None outside of a run, in a
         component that runs by itself, and in models of your own.
         """
-        return here.positions if self._table is not None else None
+        return None
 
     def layer(self) -> int:
         """The block that the point belongs to; ValueError or IndexError where its name says none."""

@@ -10,6 +10,7 @@ from ..hook_points import HookPoint
 from . import generalized_components
 from .generalized_components import GeneralizedComponent
 from .generalized_components.base import View
+from .model_point import ModelPoint
 
 __all__ = ["setup_components"]
 
@@ -19,13 +20,10 @@ _BY_HEAD = (".attn.q.hook_out", ".attn.k.hook_out", ".attn.v.hook_out", ".attn.o
 
 def setup_components(engine: EngineModel, cfg: Any) -> tuple[dict[str, Any], list[HookPoint]]:
     """The top-level parts by name, and the hook points by the engine's index."""
-    points = []
+    points: list[HookPoint] = []
     for index, told in enumerate(engine.points):
-        point = HookPoint()
-        point._bind(engine.hooks, index, told["name"], told["resize"], told["read_only"])
-        if point.name.endswith(_BY_HEAD):
-            point.__dict__["_d_head"] = cfg.d_head
-        points.append(point)
+        d_head = cfg.d_head if told["name"].endswith(_BY_HEAD) else None
+        points.append(ModelPoint(engine.hooks, index, told, d_head))
     parts = _build(engine, cfg, points)
     for alias, canonical in engine.aliases:
         owner, _, short = alias.rpartition(".")
