@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from transformer_lens_go import TransformerBridge, TransformerBridgeConfig
-from transformer_lens_go.config import TransformerLensConfig
+from transformer_lens_go.config import (
+    TransformerLensConfig,
+    transformer_bridge_config,
+    transformer_lens_config,
+)
 
 from .reference import DATA, to_numpy, uses_torch
 
@@ -33,6 +37,35 @@ def test_defaults() -> None:
     assert cfg.default_prepend_bos is cfg.tokenizer_prepends_bos is True
     assert cfg.tokenizer_appends_eos is cfg.use_attn_result is cfg.use_attn_in is False
     assert cfg.n_key_value_heads is cfg.architecture is cfg.default_padding_side is None
+
+
+@pytest.mark.parametrize("kind", [TransformerLensConfig, TransformerBridgeConfig])
+def test_fields_that_say_what_a_model_has(kind: type) -> None:
+    plain = kind(**SIZES)
+    assert plain.positional_embedding_type == "standard"
+    assert (
+        plain.attn_only is plain.gated_mlp is plain.final_rms is plain.layer_norm_folding is False
+    )
+    assert plain.num_experts is plain.experts_per_token is None
+    given: dict[str, Any] = dict(
+        positional_embedding_type="rotary",
+        gated_mlp=True,
+        final_rms=True,
+        num_experts=4,
+        experts_per_token=2,
+    )
+    cfg = kind(**SIZES, **given)
+    cfg.layer_norm_folding = True
+    told = cfg.to_dict()
+    assert {name: told[name] for name in given} == given
+    assert told["layer_norm_folding"] is True
+    assert cfg != plain
+    assert kind.from_dict(told) == cfg
+
+
+def test_where_the_classes_are() -> None:
+    assert transformer_lens_config.TransformerLensConfig is TransformerLensConfig
+    assert transformer_bridge_config.TransformerBridgeConfig is TransformerBridgeConfig
 
 
 def test_what_is_given_wins_over_what_is_derived() -> None:
