@@ -8,7 +8,7 @@ from typing import Any
 
 from . import arrays, small_containers, small_module
 
-__all__ = ["EngineList", "EnginePart", "Module", "ModuleDict", "ModuleList"]
+__all__ = ["EngineList", "EnginePart", "Module", "ModuleDict", "ModuleList", "refusal"]
 
 
 Module: Any = arrays.torch.nn.Module if arrays.torch is not None else small_module.Module
@@ -18,6 +18,15 @@ ModuleDict: Any = (
 ModuleList: Any = (
     arrays.torch.nn.ModuleList if arrays.torch is not None else small_containers.ModuleList
 )
+
+
+def refusal(what: str, part: str) -> NotImplementedError:
+    """The error for a change of a part that the engine could not honour."""
+    return NotImplementedError(
+        f"{what} on {part} is not supported: the engine would not see it. Watch or replace values with a "
+        "hook (model.add_hook(name, fn), or run_with_hooks), put a module of your own in a component's "
+        "place, and change weights in place, as in `with torch.no_grad(): component.weight.copy_(new)`"
+    )
 
 
 class EnginePart:
@@ -39,11 +48,7 @@ class EnginePart:
     def _refuse(self, what: str) -> None:
         part = self._engine_part()
         if part:
-            raise NotImplementedError(
-                f"{what} on {part} is not supported: the engine would not see it. Watch or replace values with a "
-                "hook (model.add_hook(name, fn), or run_with_hooks), put a module of your own in a component's "
-                "place, and change weights in place, as in `with torch.no_grad(): component.weight.copy_(new)`"
-            )
+            raise refusal(what, part)
 
     def _touched(self) -> None:
         """Let the table of parts have another look at this one."""

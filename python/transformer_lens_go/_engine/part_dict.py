@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .module import EngineList
+from .module import EngineList, refusal
 
 __all__ = ["PartDict"]
 
@@ -37,11 +37,7 @@ class PartDict(dict):
         return self
 
     def _refuse(self, what: str) -> NoReturn:
-        where = f"{self._path or 'the model'}"
-        raise NotImplementedError(
-            f"{what} on {where} is not supported: the engine would not see it. Put a module of your own in the place "
-            "of a single component instead"
-        )
+        raise refusal(what, self._path or "the model")
 
     def __delitem__(self, name: str) -> None:
         self._refuse(f"deleting {name!r}")
