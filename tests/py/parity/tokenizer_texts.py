@@ -11,180 +11,12 @@ import json
 import random
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-
-def _words(text: str) -> list[str]:
-    return text.split(" ")
-
-
-WORDS = _words(
-    "the of and to in a is that it was for on are as with his they at be this from have "
-    "or by one had not but what all were when we there can an your which their said if "
-    "do will each about how up out them then she many some so these would other into has "
-    "more her two like him see time could no make than first been its who now people my "
-    "made over did down only way find use may water long little very after words called "
-    "just where most know Paris France capital London don't we'll IT'S I'm I'M you've "
-    "they're he'd SHE'D let's 'tis o'clock rock'n'roll tokenization interpretability "
-    "attention residual stream transformer activation patching logit hook"
-)
-
-FOREIGN = _words(
-    "naïve café Ångström Straße ÀÉÎ ßẞ İstanbul ıI œuvre çédille żółć příliš žluťoučký "
-    "kůň Đặng ngữ Привет мир Ελλάδα ὀδύσσεια ς שלום עולם مرحبا العربية हिन्दी नमस्ते ไทย "
-    "ภาษา தமிழ் ქართული አማርኛ 中文 汉字漢字 日本語 ひらがな カタカナ ｶﾞ 한국어 각 ㄱㅏ བོད་ မြန်မာ ខ្មែរ ᚠᚢᚦ 𐍈 "
-    "𝒜𝓫𝔠 𠀀𠮷 Ａｂｃ１２３ ①②Ⅷ½² ﬁﬂ ŉ ǆ K Å Ω"
-)
-
-EMOJI = [
-    "😀",
-    "👍🏿",
-    "👩‍👩‍👧‍👦",
-    "👨🏽‍💻",
-    "🏳️‍🌈",
-    "❤️",
-    "🇫🇷",
-    "🇩🇪🇯🇵",
-    "1️⃣",
-    "🧑‍🚀",
-    "☕",
-    "✂️",
-    "🤷‍♀️",
-    "\U0001fae0",
-    "🏴\U000e0067\U000e0062\U000e007f",
-]
-
-SYMBOLS = _words(
-    ". , ; : ! ? ... !!! ?! -- — – - ( ) [ ] { } < > << >> <= != == => -> // /* */ # ## "
-    "@x %d & && | || * ** + ++ = ~ ` ``` ' '' \" \"\" \\ \\n / ^ $ $5 €10 £ ¥ § © ® ™ ° « » “ "
-    "” ‘ ’ … • · ¿ ¡ _ __init__ 's 'S 'LL 'ſ 'ret ʼn http://a.b/c?d=e&f=1#g x@y.org 3.14 "
-    "1,000.50 1e-9 0xFF 2024-01-31 10:45:07 ½ ² ٣ १२३ 12345678901234567890"
-)
-
-SPACES = [
-    " ",
-    "  ",
-    "   ",
-    "    ",
-    " " * 8,
-    " " * 17,
-    " " * 33,
-    "\t",
-    "\t\t",
-    "\n",
-    "\n\n",
-    "\n\n\n",
-    "\r\n",
-    "\r",
-    "\r\n\r\n",
-    " \n",
-    "\n ",
-    "\u00a0",
-    "\u3000",
-    "\u2003",
-    "\u2009\u200a",
-    "\x0b",
-    "\x0c",
-    "\u2028",
-    "\u2029",
-    "\u0085",
-    "\u200b",
-    "\ufeff",
-    "\u1680",
-    "\x1c",
-]
-
-MARKS = [
-    "\u0300",
-    "\u0301",
-    "\u0302",
-    "\u0308",
-    "\u030a",
-    "\u0323",
-    "\u0327",
-    "\u0328",
-    "\u0338",
-    "\u0345",
-    "\u035c",
-    "\u05b7",
-    "\u05bc",
-    "\u064e",
-    "\u0651",
-    "\u093c",
-    "\u094d",
-    "\u0e48",
-    "\u0f71",
-    "\u0f72",
-    "\u1161",
-    "\u11a8",
-    "\u3099",
-    "\u309a",
-    "\u20d7",
-    "\u200c",
-    "\u200d",
-    "\ufe0f",
-    "\ufe0e",
-    "\u08ca",
-    "\u1abf",
-    "\U0001e2ec",
-    "\u0898",
-    "\U00011930",
-]
-
-SPECIAL = [
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|eot_id|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<s>",
-    "</s>",
-    "<unk>",
-    "<pad>",
-    "<mask>",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "[UNK]",
-    "<repo_name>",
-    "<file_sep>",
-    "<|endoftext",
-    "|endoftext|>",
-    "<|im_start|",
-    "<0x0A>",
-    "<0xE4>",
-    "▁",
-    "▁▁",
-    "Ġ",
-    "ĠĠ",
-    "Ċ",
-    "ĉ",
-    "##ing",
-    "</w>",
-    "<extra_id_0>",
-    "<lstrip>",
-    "<rstrip>",
-    "<both>",
-    "<word>",
-    "<normed>",
-]
-
-CODE = [
-    "def forward(self, x: torch.Tensor) -> torch.Tensor:\n    return self.ln(x + self.attn(x))\n",
-    "for (int i = 0; i < n; ++i) {\n\tsum += a[i] * b[i];\r\n}\n",
-    'if err := json.Unmarshal(raw, &cfg); err != nil {\n\t\treturn nil, fmt.Errorf("%w", err)\n\t}\n',
-    "SELECT COUNT(*) FROM users WHERE name LIKE '%o''k%' AND age >= 18;\n",
-    "<div class=\"a b\" id='x'>&nbsp;<br/></div>\n",
-    'let mut v: Vec<u8> = vec![0x1F, 0b1010, 1_000];\n    println!("{:?}", v);\n',
-    '{"key": [1, 2.5, -3e10, null, true], "nested": {"a": "\\u00e9"}}',
-    "$ pip install --upgrade foo==1.2.3  # comment\n",
-    'class A(B):\n\n    """Doc."""\n\n    x = 1\n        \n',
-    "a_b.c->d::e[f]?.g!==h<<1>>>2|3&~4^5%6\n",
-    "# -*- coding: utf-8 -*-\nimport os, sys\nfrom .x import (y,\n              z)\n",
-]
+try:
+    from .text_pieces import CODE, EMOJI, FOREIGN, MARKS, SPACES, SPECIAL, SYMBOLS, WORDS
+except ImportError:  # run as a script
+    from text_pieces import CODE, EMOJI, FOREIGN, MARKS, SPACES, SPECIAL, SYMBOLS, WORDS
 
 
 def _sentence(rng: random.Random) -> str:
@@ -342,6 +174,67 @@ def long_word(rng: random.Random) -> str:
     return "".join(rng.choice(alphabet) for _ in range(rng.choice([90, 101, 255, 256, 400, 1500])))
 
 
+def thai(rng: random.Random) -> str:
+    """Letters, vowels before and above them, tone marks in any order, no spaces between words."""
+    letters = "กขคงจชซญดตทนบปผพมยรลวสหอฮ"
+    above = ["", "", "ิ", "ี", "ื", "ุ", "ู", "่", "้", "๊", "็", "์", "ำ", "ั"]
+    return "".join(
+        rng.choice(["", "", "เ", "แ", "โ", "ไ"])
+        + rng.choice(letters)
+        + rng.choice(above)
+        + rng.choice(["", "", "", "า", "ะ", "่", " ", "ๆ", "๑๒", "ฯ", "a", "."])
+        for _ in range(rng.randint(1, 25))
+    )
+
+
+def arabic(rng: random.Random) -> str:
+    """Words with and without points, tatweel, ligatures' presentation forms, both directions' marks."""
+    letters = "ابتثجحخدذرزسشصضطظعغفقكلمنهويىةءأإؤئپچگکیےٱ"
+    points = ["", "", "", "َ", "ُ", "ِ", "ّ", "ْ", "ً", "ـ", "ٰ", "\u0655"]
+    between = [" ", " ", "، ", "؟", "\u200f", "\u200c", "\u202b", " 123 ", "٤٥", "ﷺ", "ﻻ", "-"]
+    words = (
+        "".join(rng.choice(letters) + rng.choice(points) for _ in range(rng.randint(1, 8)))
+        for _ in range(rng.randint(1, 9))
+    )
+    return "".join(word + rng.choice(between) for word in words)
+
+
+def zero_width(rng: random.Random) -> str:
+    unseen = (
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u061c\u180e\u200e\u200f\u202a\u2066\u2069\ufe0f"
+    )
+    seen = ["a", "word", " ", " the", "é", "中", "1", ".", "'s", "👩", "क्", "\n", "fi"]
+    return "".join(rng.choice(seen) + rng.choice(unseen) for _ in range(rng.randint(1, 12)))
+
+
+def long_whitespace(rng: random.Random) -> str:
+    def run() -> str:
+        return rng.choice([" ", " ", "\n", "\t", "\r\n", " \n", "\u00a0", "\u3000"]) * rng.choice(
+            [20, 64, 100, 257, 700]
+        )
+
+    words = ["", "a", "the", "42", "x=1", ".", "中", "<s>"]
+    return "".join(rng.choice(words) + run() for _ in range(rng.randint(1, 3))) + rng.choice(words)
+
+
+def crlf(rng: random.Random) -> str:
+    ends = ["\r\n", "\r\n", "\r\n\r\n", "\n\r", "\r", " \r\n", "\r\n\t", "\r\r\n"]
+    return "".join(_sentence(rng) + rng.choice(ends) for _ in range(rng.randint(1, 5)))
+
+
+def nul(rng: random.Random) -> str:
+    pool = ["\0", "\0\0", "a", " the", " ", "\n", "é", "中", "1", "<s>", "'s", "▁"]
+    return "".join(rng.choice(pool) for _ in range(rng.randint(1, 9))) + "\0"
+
+
+def surrogates(rng: random.Random) -> str:
+    """What lossy decoding leaves of surrogates: lone, in pairs as three bytes each, at the ends of words."""
+    lone = [chr(rng.randrange(0xD800, 0xE000)) for _ in range(4)]
+    pool = [*lone, "\ud83d\ude00", "a", " word", " ", "é", "😀", "\n", "12"]
+    text = "".join(rng.choice(pool) for _ in range(rng.randint(1, 8)))
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
 CATEGORIES: dict[str, tuple[Callable[[random.Random], str], int]] = {
     "prose": (prose, 4000),
     "code": (code, 3500),
@@ -360,6 +253,13 @@ CATEGORIES: dict[str, tuple[Callable[[random.Random], str], int]] = {
     "special": (special, 2500),
     "chat": (chat, 200),
     "long_word": (long_word, 120),
+    "thai": (thai, 600),
+    "arabic": (arabic, 600),
+    "zero_width": (zero_width, 500),
+    "long_whitespace": (long_whitespace, 150),
+    "crlf": (crlf, 400),
+    "nul": (nul, 300),
+    "surrogates": (surrogates, 300),
 }
 
 TINY = [
@@ -395,6 +295,65 @@ def texts(seed: int = 0, share: float = 1.0) -> Iterator[tuple[str, str]]:
         rng = random.Random(f"{seed}/{name}")
         for _ in range(max(1, round(count * share))):
             yield name, make(rng)
+
+
+def own_special(rng: random.Random, tokens: Sequence[str]) -> str:
+    """The tokens of one tokenizer inside text: with and without spaces, doubled, cut short, in other cases."""
+    around = ["", "", " ", "  ", "\n", "a", " the ", ".", "é", "中", "\0", "1", "\u200b", "\u0301"]
+    out = rng.choice(around)
+    for _ in range(rng.randint(1, 5)):
+        token = rng.choice(tokens)
+        changed = rng.random()
+        if changed < 0.1:
+            token = token[: rng.randrange(len(token) + 1)]
+        elif changed < 0.15:
+            token = token.swapcase()
+        elif changed < 0.25:
+            token += token
+        out += token + rng.choice(around)
+    return out
+
+
+def texts_with(
+    tokens: Sequence[str], seed: int = 0, share: float = 1.0
+) -> Iterator[tuple[str, str]]:
+    """As `texts`, and some that have the given tokens in them."""
+    yield from texts(seed, share)
+    rng = random.Random(f"{seed}/own")
+    for _ in range(max(8, round(1200 * share)) if tokens else 0):
+        yield "own_special", own_special(rng, tokens)
+
+
+MEGABYTE = 1 << 20
+
+
+def _filled(parts: Iterator[str], size: int) -> str:
+    """Parts one after another up to so many bytes of UTF-8."""
+    out = []
+    while size > 0:
+        out.append(next(parts))
+        size -= len(out[-1].encode("utf-8"))
+    return "".join(out)
+
+
+def megabytes(seed: int = 0, size: int = MEGABYTE) -> dict[str, str]:
+    """Texts of a megabyte each, or of another size: those on which slow paths show."""
+    rng = random.Random(f"{seed}/megabytes")
+
+    def endless(make: Callable[[], str]) -> str:
+        return _filled(iter(make, None), size)
+
+    return {
+        "prose": endless(lambda: prose(rng) + " "),
+        "ab": "ab" * (size // 2),
+        "spaces": " " * size,
+        "newlines": "\n" * size,
+        "letter": "a" * size,
+        "cjk": endless(lambda: chr(rng.randint(0x4E00, 0x9FFF))),
+        "emoji": endless(lambda: rng.choice(EMOJI)),
+        "digits": endless(lambda: rng.choice("0123456789")),
+        "word": endless(lambda: rng.choice("abcdefghijklmnopqrstuvwxyz")),
+    }
 
 
 def training_texts(seed: int = 1, count: int = 4000) -> list[str]:

@@ -289,8 +289,8 @@ def plain_copy(core: Tokenizer) -> Tokenizer:
     return core
 
 
-def answers(core: Tokenizer, samples: list[str]) -> list[dict[str, Any]]:
-    """What a tokenizer without truncation and padding makes of texts.
+def answers(core: Tokenizer, samples: list[str], detailed: bool = False) -> list[dict[str, Any]]:
+    """What a tokenizer without truncation and padding makes of texts; `detailed` with everything in encodings.
 
     Nothing is copied here: a copy reads the scores of a Unigram model from JSON anew, and rounds them.
     """
@@ -308,6 +308,8 @@ def answers(core: Tokenizer, samples: list[str]) -> list[dict[str, Any]]:
                 "broken": core.decode(encoded.ids[::2], skip_special_tokens=True),
             }
         )
+        if detailed:
+            rows[-1]["full"] = full(encoded, overflow=False)
     return rows
 
 
@@ -388,7 +390,7 @@ def write_reference(
     """What the Go side is compared with: the tokenizer, the answers and the batches."""
     (folder / f"{name}.json").write_text(core.to_str(), encoding="utf-8")
     with gzip.open(folder / f"{name}.cases.gz", "wt", encoding="utf-8", compresslevel=1) as out:
-        for text, row in zip(samples, answers(plain_copy(core), samples), strict=True):
+        for text, row in zip(samples, answers(plain_copy(core), samples, True), strict=True):
             out.write(json.dumps({"text": text, **row}) + "\n")
         for row in batches(core, samples, seed, batch_count):
             out.write(json.dumps({"batch": row}) + "\n")
