@@ -41,7 +41,7 @@ func (t *Tokenizer) WithTemplate(bos, eos string) (*Tokenizer, error) {
 		}
 	}
 	next := *t
-	next.post = t.templateAround(bos, eos)
+	next.setPost(t.templateAround(bos, eos))
 	if err := next.settle(); err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

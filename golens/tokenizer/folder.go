@@ -208,17 +208,17 @@ func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
-	t := &Tokenizer{added: newAddedTokens(), model: m, decoder: byteLevelDecoder{}}
+	f := form{decoder: byteLevelOf(true, true)}
 	split := ""
 	switch {
 	case isPlainClass(c.class), c.class == "GPT2Tokenizer":
 	case c.class == "Qwen2Tokenizer":
-		t.normalizer, split = unicodeForm{compose: true}, splitQwen2
+		f.normalizer, split = ofType("NFC"), splitQwen2
 	default:
 		return nil, fmt.Errorf("tokenizer: %s: vocab.json and merges.txt of a %s: %w (known: GPT2Tokenizer, Qwen2Tokenizer)", dir, c.class, ErrUnsupported)
 	}
-	t.pre, err = splitPreTokenizer(split, isTrue(c.flag("add_prefix_space")))
-	return t, err
+	f.pre = byteLevelSplit(split, isTrue(c.flag("add_prefix_space")))
+	return f.around(m)
 }
 
 // text is a string value, "" when it is absent or something else.

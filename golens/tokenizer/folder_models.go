@@ -108,7 +108,7 @@ func (c *folderConfig) llamaFromPieces(m *sentencePieceModel) (*Tokenizer, error
 	if prefix := c.flag("add_prefix_space"); prefix != nil && !*prefix {
 		scheme = "never"
 	}
-	return llamaForm(model, scheme), nil
+	return llamaForm(scheme).around(model)
 }
 
 func (c *folderConfig) t5FromPieces(m *sentencePieceModel) (*Tokenizer, error) {
@@ -123,7 +123,7 @@ func (c *folderConfig) t5FromPieces(m *sentencePieceModel) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := unigramForm(model, m.charsmap)
+	t, err := unigramForm(m.charsmap).around(model)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (c *folderConfig) xlmRobertaFromPieces(m *sentencePieceModel) (*Tokenizer, 
 	if err != nil {
 		return nil, err
 	}
-	t, err := unigramForm(model, m.charsmap)
+	t, err := unigramForm(m.charsmap).around(model)
 	if err != nil {
 		return nil, err
 	}
@@ -178,23 +178,14 @@ func bertForm(vocab map[string]int32, role func(string) string, o bertOptions) (
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{
-		added:   newAddedTokens(),
-		model:   newWordPiece(table, "##", role("unk_token"), 100),
-		decoder: wordPieceDecoder{prefix: "##", cleanup: true},
-	}
-	n := bertNormalizer{clean: true, chinese: o.chinese, lower: o.lower, accents: o.lower}
-	if o.accents != nil {
-		n.accents = *o.accents
-	}
-	if n.other, err = unicodeSet("other"); err != nil {
-		return nil, err
-	}
-	if n.marks, err = unicodeSet("nonspacing"); err != nil {
-		return nil, err
-	}
-	t.normalizer = n
-	if t.pre, err = preTokenizers["BertPreTokenizer"](nil); err != nil {
+	t, err := form{
+		normalizer: component{
+			"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": o.chinese, "strip_accents": o.accents, "lowercase": o.lower,
+		},
+		pre:     ofType("BertPreTokenizer"),
+		decoder: component{"type": "WordPiece", "prefix": "##", "cleanup": true},
+	}.around(newWordPiece(table, "##", role("unk_token"), 100))
+	if err != nil {
 		return nil, err
 	}
 	return t, t.setTextTemplate(role("cls_token"), role("sep_token"), nil, 1)

@@ -93,7 +93,7 @@ func ggufByteLevel(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tokenizer{added: newAddedTokens(), model: bpe, pre: pre, decoder: byteLevelDecoder{}}, nil
+	return form{pre: pre, decoder: byteLevelOf(true, true)}.around(bpe)
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
@@ -169,7 +169,7 @@ func (t *Tokenizer) setTemplate(addBOS, addEOS bool) {
 	if addEOS {
 		eos = t.special.EOS.Text
 	}
-	t.post = t.templateAround(bos, eos)
+	t.setPost(t.templateAround(bos, eos))
 }
 
 // templateAround puts one token before a text and one after it, and before and after both texts of a

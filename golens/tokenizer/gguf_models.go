@@ -62,10 +62,14 @@ func ggufLlama(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := llamaForm(model, "first")
+	f := llamaForm("first")
 	if m.Architecture == "phi3" {
-		t.pre = nil
-		t.normalizer = normSequence{prependNormalizer(spaceMark), &replacement{pattern: &pattern{literal: " "}, content: spaceMark}}
+		f.pre = nil
+		f.normalizer = sequence(normalizersOf, component{"type": "Prepend", "prepend": spaceMark}, replaceAll(" ", spaceMark))
+	}
+	t, err := f.around(model)
+	if err != nil {
+		return nil, err
 	}
 	return t, t.addKnown("<unk>", "<s>", "</s>")
 }
@@ -102,12 +106,14 @@ func ggufGemma4(m GGUFMeta) (*Tokenizer, error) {
 
 // gemmaForm finishes a tokenizer as GemmaTokenizer does.
 func gemmaForm(m model) (*Tokenizer, error) {
-	t := &Tokenizer{
-		added:      newAddedTokens(),
-		model:      m,
-		normalizer: &replacement{pattern: &pattern{literal: " "}, content: spaceMark},
-		pre:        splitPre{pattern: &pattern{literal: " "}, behavior: mergedWithPrevious},
-		decoder:    decoderSequence{spaceDecoder(), byteFallbackDecoder{}, fuseDecoder{}},
+	space := map[string]string{"String": " "}
+	t, err := form{
+		normalizer: replaceAll(" ", spaceMark),
+		pre:        component{"type": "Split", "pattern": space, "behavior": string(mergedWithPrevious), "invert": false},
+		decoder:    markedDecoder(),
+	}.around(m)
+	if err != nil {
+		return nil, err
 	}
 	return t, t.addKnown("<unk>", "<bos>", "<eos>", "<pad>", "<mask>")
 }
@@ -143,7 +149,7 @@ func ggufT5(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: GGUF vocabulary: %w", err)
 	}
-	t, err := unigramForm(model, nil)
+	t, err := unigramForm(nil).around(model)
 	if err != nil {
 		return nil, err
 	}

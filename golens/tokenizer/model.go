@@ -3,7 +3,10 @@
 
 package tokenizer
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // token is one token of a word: its id and the bytes of the word that it covers.
 type token struct {
@@ -22,6 +25,8 @@ type model interface {
 	// size is the number of entries of the vocabulary, one that is there twice counted twice.
 	size() int
 	kind() string // as tokenizer.json names it
+	// write writes the model as tokenizer.json has it.
+	write(to *bytes.Buffer)
 }
 
 // surfaceTexter is implemented by models whose tokens may read differently than their vocabulary: an

@@ -79,34 +79,23 @@ func bpeFromTokens(tokens []string, scores map[string]float64, unk string, byteF
 	})
 }
 
-// llamaForm finishes a tokenizer as LlamaTokenizer does: spaces become marks, and one comes first
-// where scheme says so.
-func llamaForm(m model, scheme string) *Tokenizer {
-	decode := decoderSequence{spaceDecoder(), byteFallbackDecoder{}, fuseDecoder{}}
+// llamaForm is LlamaTokenizer's: spaces become marks, and one comes first where scheme says so.
+func llamaForm(scheme string) form {
+	f := form{pre: metaspaceOf(scheme, false), decoder: markedDecoder()}
 	if scheme != "never" {
-		decode = append(decode, stripDecoder{" ", 1, 0})
+		f.decoder = markedDecoder(component{"type": "Strip", "content": " ", "start": 1, "stop": 0})
 	}
-	return &Tokenizer{added: newAddedTokens(), model: m, pre: &metaspace{mark: spaceMark, scheme: scheme}, decoder: decode}
+	return f
 }
 
-func spaceDecoder() decoder {
-	return &replacement{pattern: &pattern{literal: spaceMark}, content: " "}
-}
-
-// unigramForm finishes a tokenizer as T5Tokenizer and XLMRobertaTokenizer do.
-func unigramForm(m model, charsmap []byte) (*Tokenizer, error) {
-	space := &metaspace{mark: spaceMark, scheme: "always", split: true}
-	words, err := preTokenizers["WhitespaceSplit"](nil)
-	if err != nil {
-		return nil, err
+// unigramForm is T5Tokenizer's and XLMRobertaTokenizer's.
+func unigramForm(charsmap []byte) form {
+	space := metaspaceOf("always", true)
+	return form{
+		normalizer: precompiledOf(charsmap),
+		pre:        sequence(preTokenizersOf, ofType("WhitespaceSplit"), space),
+		decoder:    space,
 	}
-	t := &Tokenizer{added: newAddedTokens(), model: m, pre: preSequence{words, space}, decoder: metaspaceDecoder{space}}
-	if len(charsmap) > 0 {
-		if t.normalizer, err = newPrecompiled(charsmap); err != nil {
-			return nil, err
-		}
-	}
-	return t, nil
 }
 
 // specialPart is a part of a template: the token of a text, which the vocabulary must have.
@@ -150,7 +139,7 @@ func (t *Tokenizer) setTextTemplate(before, after string, between []string, pair
 	if err := add(&tp.pair, pairType, after); err != nil {
 		return err
 	}
-	t.post = tp
+	t.setPost(tp)
 	return nil
 }
 
@@ -185,8 +174,15 @@ func (m *sentencePieceModel) texts() []string {
 
 // plain is the form for folders whose class says nothing.
 func (m *sentencePieceModel) plain() (*Tokenizer, error) {
-	t := &Tokenizer{added: newAddedTokens(), decoder: decoderSequence{spaceDecoder()}}
-	steps := normSequence{&replacement{pattern: &pattern{literal: " "}, content: spaceMark}}
+	marked := replaceAll(" ", spaceMark)
+	f := form{normalizer: sequence(normalizersOf, marked), decoder: sequence(decodersOf, replaceAll(spaceMark, " "))}
+	if len(m.charsmap) > 0 {
+		f.normalizer = sequence(normalizersOf, precompiledOf(m.charsmap), marked)
+	}
+	if m.byteFallback {
+		f.decoder = markedDecoder()
+	}
+	var model model
 	var err error
 	switch m.kind {
 	case sentencePieceUnigram:
@@ -194,25 +190,14 @@ func (m *sentencePieceModel) plain() (*Tokenizer, error) {
 		for i := range pieces { // transformers copies a tokenizer of no class of its own by way of JSON
 			pieces[i].score = throughJSON(pieces[i].score)
 		}
-		t.model, err = newUnigram(pieces, m.unk, m.byteFallback)
+		model, err = newUnigram(pieces, m.unk, m.byteFallback)
 	case sentencePieceBPE:
-		t.model, err = bpeFromTokens(m.texts(), nil, m.unkPiece, m.byteFallback)
+		model, err = bpeFromTokens(m.texts(), nil, m.unkPiece, m.byteFallback)
 	default:
-		return nil, fmt.Errorf("SentencePiece model type %d: %w (known: 1 unigram, 2 bpe)", m.kind, ErrUnsupported)
+		err = fmt.Errorf("SentencePiece model type %d: %w (known: 1 unigram, 2 bpe)", m.kind, ErrUnsupported)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(m.charsmap) > 0 {
-		p, err := newPrecompiled(m.charsmap)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(normSequence{p}, steps...)
-	}
-	t.normalizer = steps
-	if m.byteFallback {
-		t.decoder = decoderSequence{spaceDecoder(), byteFallbackDecoder{}, fuseDecoder{}}
-	}
-	return t, nil
+	return f.around(model)
 }

@@ -67,25 +67,12 @@ var ggufSplits = map[string]string{
 }
 
 // ggufPreTokenizer is the pre-tokenizer for a value of tokenizer.ggml.pre.
-func ggufPreTokenizer(pre string) (preTokenizer, error) {
+func ggufPreTokenizer(pre string) (component, error) {
 	split, ok := ggufSplits[pre]
 	if !ok {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.pre %q: %w (known: %s)", pre, ErrUnsupported, strings.Join(knownPres(), ", "))
 	}
-	return splitPreTokenizer(split, false)
-}
-
-// splitPreTokenizer cuts with split (with GPT-2's pattern when it is empty) and spells bytes.
-func splitPreTokenizer(split string, addPrefixSpace bool) (preTokenizer, error) {
-	spelling, err := newByteLevel(addPrefixSpace, split == "")
-	if err != nil || split == "" {
-		return spelling, err
-	}
-	p, err := compilePattern(split)
-	if err != nil {
-		return nil, err
-	}
-	return preSequence{splitPre{pattern: p, behavior: isolated}, spelling}, nil
+	return byteLevelSplit(split, false), nil
 }
 
 func knownPres() []string {

@@ -30,6 +30,7 @@ type Tokenizer struct {
 	special    Special
 	truncation *Truncation
 	padding    *Padding
+	source     sources
 	follow     bool // a component needs to know offsets even when the caller does not
 }
 

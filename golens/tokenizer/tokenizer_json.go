@@ -3,6 +3,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,11 +62,15 @@ func parse(raw []byte) (*Tokenizer, error) {
 	if t.model, err = parseModel(file["model"]); err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
+	for name, to := range map[string]*json.RawMessage{
+		"normalizer": &t.source.normalizer, "pre_tokenizer": &t.source.pre, "post_processor": &t.source.post, "decoder": &t.source.decoder,
+	} {
+		if !isNull(file[name]) {
+			*to = bytes.Clone(file[name]) // not with the whole file in memory behind it
+		}
+	}
 	for _, step := range []func() error{
-		func() (err error) { t.normalizer, err = optional(file["normalizer"], parseNormalizer); return },
-		func() (err error) { t.pre, err = optional(file["pre_tokenizer"], parsePreTokenizer); return },
-		func() (err error) { t.post, err = optional(file["post_processor"], parsePostProcessor); return },
-		func() (err error) { t.decoder, err = optional(file["decoder"], parseDecoder); return },
+		t.build,
 		func() (err error) { t.truncation, err = parseTruncation(file["truncation"]); return },
 		func() (err error) { t.padding, err = parsePadding(file["padding"]); return },
 		func() error { return t.added.add(added, t.model, t.normalizer) },

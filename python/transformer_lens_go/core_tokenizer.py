@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._engine.tokenizer import EngineTokenizer
+from .async_encoding import AsyncEncoding
 from .encoding import Encoding
+from .tokenizer_json import TokenizerFile
 
 __all__ = ["AddedToken", "Tokenizer"]
 
@@ -42,7 +44,7 @@ class AddedToken:
         return self.content
 
 
-class Tokenizer:
+class Tokenizer(TokenizerFile, AsyncEncoding):
     """A tokenizer that stands alone, with the interface of `tokenizers.Tokenizer`.
 
     Made by `from_file`, `from_str` or `from_buffer`. Truncation and padding that the file stores are in force.

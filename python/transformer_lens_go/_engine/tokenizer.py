@@ -22,6 +22,20 @@ _LEAN = ("ids", "type_ids", "attention_mask", "special_tokens_mask")
 _DETAILED = (*_LEAN, "begins", "ends", "word_ids", "sequence_ids")
 
 
+# Go's names of what truncation and padding are made of.
+_LIMITS = {
+    "max_length": "MaxLength",
+    "stride": "Stride",
+    "strategy": "Strategy",
+    "direction": "Side",
+    "length": "Length",
+    "pad_to_multiple_of": "MultipleOf",
+    "pad_id": "ID",
+    "pad_type_id": "TypeID",
+    "pad_token": "Token",
+}
+
+
 class EngineTokenizer:
     """One tokenizer of the engine, closed with its last reference. It never changes."""
 
@@ -59,6 +73,16 @@ class EngineTokenizer:
                 )
         handle = errors.call(go.TokenizerWithTemplate, self._handle, bos, eos)
         return EngineTokenizer(handle, (_remake, "with_template", self, bos, eos))
+
+    def to_json(self, truncation: dict[str, Any] | None, padding: dict[str, Any] | None) -> str:
+        """The text of a tokenizer.json, with a truncation and a padding by Python's names, None for none."""
+        if padding is not None and padding["length"] == 0:
+            padding = None  # fills nothing up; no length at all would mean the longest text's
+        limits = {
+            "Truncation": truncation and {_LIMITS[key]: value for key, value in truncation.items()},
+            "Padding": padding and {_LIMITS[key]: value or 0 for key, value in padding.items()},
+        }
+        return errors.call(go.TokenizerJSON, self._handle, json.dumps(limits))
 
     def encode(self, texts: Sequence[str], options: dict[str, Any] | None = None) -> EncodedBatch:
         """Encode texts; `options` are `tokenizer.Options` of the Go side, `Pairs` and `Words`."""

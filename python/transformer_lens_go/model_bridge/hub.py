@@ -8,10 +8,21 @@ import difflib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _PATTERNS = ["*.json", "*.safetensors", "*.model", "merges.txt", "vocab.txt", "*.jinja"]
+# The first four are vocabularies.
+_TOKENIZER_FILES = [
+    "tokenizer.json",
+    "*.model",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.json",
+    "*.jinja",
+]
 _SWITCHES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -47,6 +58,25 @@ def find_local(name: str, revision: str | None = None) -> Path | None:
     if path.exists():
         return path
     return None if _looks_like_path(name) else cached_snapshot(name, revision)
+
+
+def find_tokenizer(name: str, revision: str = "main", token: str | None = None) -> Path:
+    """The file or folder with the tokenizer that `name` means: a path, or a repository of the hub cache or the
+    hub, of which only the small files are fetched.
+    """
+    found = find_local(name, revision)
+    if found is not None and (found.is_file() or any(_tokenizer_files(found))):
+        return found
+    if _looks_like_path(name) or not _REPO_ID.fullmatch(name):
+        raise FileNotFoundError(
+            f"{name!r} is neither a file or folder with a tokenizer nor the id of a repository (owner/name)"
+        )
+    return _fetch(name, revision, found, _TOKENIZER_FILES, token)
+
+
+def _tokenizer_files(folder: Path) -> Iterator[Path]:
+    for pattern in (*_TOKENIZER_FILES[:4], "*.gguf"):
+        yield from folder.glob(pattern)
 
 
 def cached_snapshot(repo: str, revision: str | None = None) -> Path | None:
@@ -115,6 +145,24 @@ def _is_complete(snapshot: Path) -> bool:
 
 
 def _download(repo: str, revision: str | None, cached: Path | None) -> Path:
+    found = _fetch(repo, revision, cached, _PATTERNS)
+    if not _is_complete(found):
+        raise NotImplementedError(
+            f"{repo!r} has no safetensors weights; other forms (pytorch_model.bin, ONNX) are not "
+            "read. "
+            "Of a repository of GGUF files, fetch one and pass its path"
+        )
+    return found
+
+
+def _fetch(
+    repo: str,
+    revision: str | None,
+    cached: Path | None,
+    patterns: list[str],
+    token: str | None = None,
+) -> Path:
+    """The folder of a repository's files of these patterns, fetched from the hub."""
     state = "only in part" if cached else "not"
     at = f" at revision {revision!r}" if revision else ""
     where = f"{repo!r} is no local path, and is {state} in the hub cache {_cache_folder()}{at}"
@@ -128,20 +176,12 @@ def _download(repo: str, revision: str | None, cached: Path | None) -> Path:
             f"{where}; fetching it needs huggingface_hub: pip install huggingface_hub"
         ) from error
     try:
-        found = Path(
-            snapshot_download(
-                repo, revision=revision, allow_patterns=_PATTERNS, ignore_patterns=["*/*"]
-            )
+        found = snapshot_download(
+            repo, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"], token=token
         )
     except Exception as error:
         raise OSError(f"{where}, and fetching it from the hub failed: {error}") from error
-    if not _is_complete(found):
-        raise NotImplementedError(
-            f"{repo!r} has no safetensors weights; other forms (pytorch_model.bin, ONNX) are not "
-            "read. "
-            "Of a repository of GGUF files, fetch one and pass its path"
-        )
-    return found
+    return Path(found)
 
 
 def _looks_like_path(name: str) -> bool:

@@ -104,6 +104,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """both(kind): Hugging Face's tokenizer and ours, kept for the session: leave them as you found them."""
+    pytest.importorskip("sentencepiece")
+    from .tokenizer_pairs import Pairs
+
+    return Pairs(tmp_path_factory.mktemp("tokenizers"))
+
+
+@pytest.fixture(scope="session")
 def pair(
     checkpoint: Callable[..., Path], reference: libs.Lib, subject: libs.Lib
 ) -> Callable[..., libs.Pair]:

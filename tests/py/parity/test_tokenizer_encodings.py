@@ -16,43 +16,12 @@ pytest.importorskip("tokenizers")
 pytest.importorskip("transformers")
 pytest.importorskip("sentencepiece")
 
-import tokenizers
-from transformer_lens_go import Tokenizer
-
-from . import real_tokenizers
 from .encodings import Tally, compare_texts, differing
-from .make_tokenizer_testdata import byte_level_builders, trained
 from .table import COUNTED
+from .tokenizer_pairs import KINDS, Both
 from .tokenizer_texts import MEGABYTE, megabytes, texts_with
-from .tokenizers_live import BUILDERS
 
-TRAINED = [*byte_level_builders(), *BUILDERS]
-KINDS = [*real_tokenizers.NAMES, *TRAINED]
 SAMPLE, WHOLE = 0.008, 0.7  # of the generator's texts: about 260 and 22,300
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Tokenizer, str]]:
-    """both(kind): Hugging Face's tokenizer and ours, without truncation and padding, and the form it came in."""
-    work = tmp_path_factory.mktemp("real")
-    made: dict[str, tuple[Any, Tokenizer, str]] = {}
-
-    def make(name: str) -> tuple[Any, Tokenizer, str]:
-        if name not in made:
-            if name in TRAINED:
-                text = trained(name)
-                theirs, form = tokenizers.Tokenizer.from_str(text), "tokenizer.json, trained here"
-                ours = Tokenizer.from_str(text)
-            else:
-                found = real_tokenizers.real(name, work)
-                theirs, form, ours = found.core, found.form, Tokenizer.from_file(found.subject)
-            made[name] = theirs, ours, form
-        for core in made[name][:2]:
-            core.no_truncation()
-            core.no_padding()
-        return made[name]
-
-    return make
 
 
 def own_tokens(core: Any) -> list[str]:
@@ -140,7 +109,7 @@ def compare_batches(ours: Any, theirs: Any, samples: list[str], seed: str, count
 @pytest.mark.parametrize("name", KINDS)
 def test_texts_and_batches(
     name: str,
-    both: Callable[[str], tuple[Any, Tokenizer, str]],
+    both: Callable[[str], Both],
     seed: int,
     everything: bool,
     record_property: Callable[[str, Any], None],
@@ -159,9 +128,7 @@ def test_texts_and_batches(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_long_texts(
-    name: str, both: Callable[[str], tuple[Any, Tokenizer, str]], seed: int, everything: bool
-) -> None:
+def test_long_texts(name: str, both: Callable[[str], Both], seed: int, everything: bool) -> None:
     theirs, ours, _ = both(name)
     tally = Tally()
     for kind, text in megabytes(seed, MEGABYTE if everything else MEGABYTE >> 7).items():

@@ -1,0 +1,128 @@
+"""`Tokenizer` written as a tokenizer.json, whatever it was read from: Hugging Face reads one that does the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tokenizers")
+pytest.importorskip("transformers")
+
+import tokenizers
+from transformer_lens_go import Tokenizer
+from transformers import AutoTokenizer
+
+from .encodings import Tally, compare_texts, differing
+from .tokenizer_folders import model_folders
+from .tokenizer_pairs import KINDS, TRAINED, Both
+from .tokenizer_texts import texts_with
+
+ADDED = [
+    tokenizers.AddedToken("<l>", lstrip=True),
+    "<new>",
+    tokenizers.AddedToken("the", single_word=True),
+]
+
+
+def samples(seed: int, everything: bool) -> list[str]:
+    tokens = ["<new>", "<l>", "<s>", "</s>", "<pad>"]
+    return [text for _, text in texts_with(tokens, seed, 0.1 if everything else 0.004)]
+
+
+def check(ours: Any, theirs: Any, seed: int, everything: bool) -> None:
+    tally = Tally()
+    compare_texts(ours, theirs, samples(seed, everything), tally)
+    assert not tally.wrong, "\n".join(tally.wrong)
+
+
+def limits(core: Any) -> list[Any]:
+    """The truncation and padding, and what they make of texts."""
+    texts = ["a text of some words", "and one that is longer by some words than that one"]
+    found = [vars_of(encoding) for encoding in core.encode_batch(texts)]
+    return [core.truncation, core.padding, found]
+
+
+def vars_of(encoding: Any) -> tuple[Any, ...]:
+    return encoding.ids, encoding.attention_mask, encoding.offsets, encoding.special_tokens_mask
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_read_by_hugging_face(
+    name: str, both: Callable[[str], Both], seed: int, everything: bool
+) -> None:
+    theirs, ours, _ = both(name)
+    written = tokenizers.Tokenizer.from_str(ours.to_str())
+    check(ours, written, seed, everything)
+    check(Tokenizer.from_str(ours.to_str(pretty=True)), theirs, seed, everything)
+    assert written.get_vocab() == theirs.get_vocab()
+    if (
+        name in TRAINED
+    ):  # read from tokenizer.json: all that it says stays, the order of members apart
+        want, got = json.loads(theirs.to_str()), json.loads(ours.to_str())
+        for blank in (want, got):
+            for key in ("unk_token", "continuing_subword_prefix", "end_of_word_suffix"):
+                blank["model"][key] = blank["model"].get(key) or None
+        assert got == want
+
+
+@pytest.mark.parametrize("name", ["gpt2_folder", "smollm2_gguf", "bert_json", "llama2", "t5"])
+def test_what_was_changed_is_written(
+    name: str, both: Callable[[str], Both], seed: int, everything: bool, tmp_path: Path
+) -> None:
+    theirs, ours, _ = both(name)
+    theirs = tokenizers.Tokenizer.from_str(theirs.to_str())
+    ours = copy.deepcopy(ours)
+    for core in (theirs, ours):
+        core.add_tokens(ADDED)
+        core.add_special_tokens(["<sp>"])
+        core.enable_truncation(7, stride=1, strategy="longest_first", direction="left")
+        core.enable_padding(direction="left", pad_id=1, pad_token="<pad>", pad_to_multiple_of=8)
+    ours.save(tmp_path / "tokenizer.json")
+    written = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert limits(written) == limits(theirs) == limits(ours)
+    check(ours, written, seed, everything)
+    ours.enable_padding(length=12)
+    assert limits(tokenizers.Tokenizer.from_str(ours.to_str())) == limits(ours)
+    ours.no_truncation()
+    ours.no_padding()
+    theirs.no_truncation()
+    theirs.no_padding()
+    check(pickle.loads(pickle.dumps(ours)), theirs, seed, everything)
+    assert ours.__getstate__() == ours.to_str().encode()
+
+
+def test_folders_without_a_tokenizer_json(tmp_path: Path, seed: int, everything: bool) -> None:
+    for name, files in model_folders("nmt_nfkc").items():
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        theirs = AutoTokenizer.from_pretrained(str(folder)).backend_tokenizer
+        theirs.no_truncation()
+        theirs.no_padding()
+        written = Tokenizer.from_file(folder).to_str()
+        check(tokenizers.Tokenizer.from_str(written), theirs, seed, everything)
+        check(Tokenizer.from_str(written), theirs, seed, everything)
+
+
+def test_exchanged_components(both: Callable[[str], Both]) -> None:
+    theirs, ours, _ = both("gpt2")
+    theirs, ours = tokenizers.Tokenizer.from_str(theirs.to_str()), copy.deepcopy(ours)
+    around = tokenizers.processors.TemplateProcessing(
+        single="$A <|endoftext|>",
+        pair="$A <|endoftext|> $B:1",
+        special_tokens=[("<|endoftext|>", theirs.token_to_id("<|endoftext|>"))],
+    )
+    for core in (theirs, ours):
+        core.post_processor = around
+        core.normalizer = tokenizers.normalizers.Lowercase()
+        core.decoder = None
+    assert differing(ours.encode("The Water", "B"), theirs.encode("The Water", "B")) is None
+    assert ours.decode(ours.encode("The Water").ids) == theirs.decode(ours.encode("The Water").ids)
+    assert ours.decoder is None and theirs.decoder is None
