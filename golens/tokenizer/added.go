@@ -210,7 +210,7 @@ func (m *matcher) insert(s string, id int32) error {
 		at = to
 	}
 	if m.nodes[at].id != noToken {
-		return fmt.Errorf("added tokens %d and %d are both %q in text", m.nodes[at].id, id, s)
+		return fmt.Errorf("added tokens %d and %d are both %q in text once normalized: which of them is meant is left to chance", m.nodes[at].id, id, s)
 	}
 	m.nodes[at].id = id
 	return nil

@@ -102,8 +102,12 @@ func (t *Tokenizer) encodeRaw(text string, d detail, splitSpecial bool) (Encodin
 				e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
 			}
 			if d.texts {
-				a, b := p.source(int(tok.start), int(tok.end))
-				e.Offsets = append(e.Offsets, [2]int{index.at(a), index.at(b)})
+				if p.endsBefore(tok) {
+					e.Offsets = append(e.Offsets, offsetsBeyond(text, tok))
+				} else {
+					a, b := p.source(int(tok.start), int(tok.end))
+					e.Offsets = append(e.Offsets, [2]int{index.at(a), index.at(b)})
+				}
 				e.Tokens = append(e.Tokens, t.tokenText(p, tok))
 				e.WordIDs = append(e.WordIDs, word)
 				e.Sequences = append(e.Sequences, 0)
