@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,7 +16,7 @@ func init() { registerModel("BPE", newBPEFromJSON) }
 // bpe is immutable but for its cache.
 type bpe struct {
 	vocabTable
-	merges map[uint64]merged
+	merges mergeTable
 
 	// alphabet is the id of each character up to the end of the byte-level alphabet, or -1.
 	alphabet     [alphabetEnd]int32
@@ -27,14 +28,11 @@ type bpe struct {
 	byteFallback bool
 	ignoreMerges bool
 	bytes        [256]int32 // ids of <0x00> ... <0xFF>, or -1
+	spelled      [256]int32 // ids of the bytes as the byte-level alphabet spells them, or -1
 
-	cache wordCache
+	cache     wordCache
+	byteCache wordCache // of words as they stand, which tokenizeBytes is given
 }
-
-// merged is what a pair of tokens becomes.
-type merged struct{ rank, id int32 }
-
-func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
 // bpeConfig is the "model" object of tokenizer.json. The model takes over the vocabulary.
 type bpeConfig struct {
@@ -125,6 +123,7 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 	}
 	for b := range m.bytes {
 		m.bytes[b] = m.idOr(fmt.Sprintf("<0x%02X>", b), -1)
+		m.spelled[b] = m.idOr(byteToText[b], -1)
 	}
 	return m, nil
 }
@@ -132,7 +131,7 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 func (m *bpe) kind() string { return "BPE" }
 
 func (m *bpe) setMerges(pairs mergeList) error {
-	m.merges = make(map[uint64]merged, len(pairs))
+	m.merges = newMergeTable(len(pairs))
 	var joined []byte
 	for rank, p := range pairs {
 		a, okA := m.vocab[p[0]]
@@ -145,7 +144,7 @@ func (m *bpe) setMerges(pairs mergeList) error {
 		if !ok {
 			return fmt.Errorf("merge %d (%q, %q): the result %q is not in the vocabulary", rank, p[0], p[1], joined)
 		}
-		m.merges[pairKey(a, b)] = merged{int32(rank), id}
+		m.merges.set(a, b, merged{int32(rank), id})
 	}
 	return nil
 }
@@ -167,11 +166,43 @@ func (m *bpe) tokenize(word string, dst []token) ([]token, error) {
 	if err := m.symbols(word, w); err != nil {
 		return nil, err
 	}
-	w.mergeAll(m.merges)
+	w.mergeAll(&m.merges)
 	mark := len(dst)
 	dst = w.appendTokens(dst)
 	m.cache.put(word, dst[mark:])
 	return dst, nil
+}
+
+// readsBytes says whether every byte has a token, so that tokenizeBytes can be asked.
+func (m *bpe) readsBytes() bool { return m.plain && !slices.Contains(m.spelled[:], -1) }
+
+// tokenizeBytes is tokenize for the spelling of word in the byte-level alphabet, which is not made; the
+// tokens cover bytes of the word itself.
+func (m *bpe) tokenizeBytes(word string, dst []token) []token {
+	if word == "" {
+		return dst
+	}
+	if found, ok := m.byteCache.get(word); ok {
+		return append(dst, found...)
+	}
+	mark := len(dst)
+	id, whole := int32(0), false
+	if m.ignoreMerges {
+		id, whole = m.vocab[spell(word)]
+	}
+	if whole {
+		dst = append(dst, token{id, 0, int32(len(word))})
+	} else {
+		w := wordPool.Get().(*mergeWord)
+		for i := range len(word) {
+			w.add(m.spelled[word[i]], 1)
+		}
+		w.mergeAll(&m.merges)
+		dst = w.appendTokens(dst)
+		w.release()
+	}
+	m.byteCache.put(word, dst[mark:])
+	return dst
 }
 
 // symbols fills w with the initial symbols of word: a token for each character, byte tokens or the

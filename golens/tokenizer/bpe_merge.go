@@ -44,10 +44,10 @@ func (w *mergeWord) add(id, length int32) {
 }
 
 // mergeAll merges until no pair is left. A candidate is stale when its pair has changed meanwhile.
-func (w *mergeWord) mergeAll(merges map[uint64]merged) {
+func (w *mergeWord) mergeAll(merges *mergeTable) {
 	s := w.symbols
 	for i := 0; i+1 < len(s); i++ {
-		if m, ok := merges[pairKey(s[i].id, s[i+1].id)]; ok {
+		if m, ok := merges.get(s[i].id, s[i+1].id); ok {
 			w.heap = append(w.heap, candidate{uint64(uint32(m.rank))<<32 | uint64(i), m.id})
 		}
 	}
@@ -62,7 +62,7 @@ func (w *mergeWord) mergeAll(merges map[uint64]merged) {
 			continue
 		}
 		right := &s[left.next]
-		if m, ok := merges[pairKey(left.id, right.id)]; !ok || m.id != top.id {
+		if m, ok := merges.get(left.id, right.id); !ok || m.id != top.id {
 			continue
 		}
 		left.id = top.id
@@ -79,8 +79,8 @@ func (w *mergeWord) mergeAll(merges map[uint64]merged) {
 	}
 }
 
-func (w *mergeWord) offer(merges map[uint64]merged, pos, a, b int32) {
-	if m, ok := merges[pairKey(a, b)]; ok {
+func (w *mergeWord) offer(merges *mergeTable, pos, a, b int32) {
+	if m, ok := merges.get(a, b); ok {
 		w.heap = append(w.heap, candidate{uint64(uint32(m.rank))<<32 | uint64(uint32(pos)), m.id})
 		w.up(len(w.heap) - 1)
 	}

@@ -6,8 +6,8 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // alphabetEnd is the first code point after the alphabet.
@@ -96,58 +96,50 @@ func newByteLevel(addPrefixSpace, useRegex bool) (preTokenizer, error) {
 	return p, nil
 }
 
-func (b byteLevelPre) preTokenize(pieces []piece) ([]piece, error) {
-	words, err := splitEach(pieces, func(p piece, emit func(piece)) error {
-		if b.addPrefixSpace && !strings.HasPrefix(p.text, " ") {
-			p = p.prepend(" ")
-		}
-		if b.split == nil {
-			emit(p)
-			return nil
-		}
-		return b.split.each(p.text, func(m match) { emit(p.slice(m.start, m.end)) })
+func (b byteLevelPre) preTokenize(p piece, emit func(piece)) error {
+	return b.cut(p, func(q piece) {
+		q.text, q.align = spell(q.text), spellAlign(q.text, q.alignment())
+		emit(q)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return spellPieces(words), nil
 }
 
-// spellPieces rewrites every piece in the alphabet. All of them share one string, so that a text
-// costs one allocation and not one for each word.
-func spellPieces(pieces []piece) []piece {
-	size := 0
-	for _, p := range pieces {
-		size += len(p.text)
+// cut is preTokenize without the spelling.
+func (b byteLevelPre) cut(p piece, emit func(piece)) error {
+	if b.addPrefixSpace && !strings.HasPrefix(p.text, " ") {
+		p = p.prepend(" ")
 	}
-	buf := make([]byte, 0, size+size/2)
-	ends := make([]int, len(pieces))
-	for i, p := range pieces {
-		if p.id == noToken {
-			for k := range len(p.text) {
-				buf = utf8.AppendRune(buf, byteToRune[p.text[k]])
-			}
-		}
-		ends[i] = len(buf)
+	if b.split == nil {
+		emit(p)
+		return nil
 	}
-	all := string(buf)
-	start := 0
-	for i := range pieces {
-		p := &pieces[i]
-		if p.id != noToken {
-			continue
-		}
-		if p.align != nil {
-			p.align = spellAlign(p.text, p.align)
-		}
-		p.text = all[start:ends[i]]
-		start = ends[i]
-	}
-	return pieces
+	return b.split.each(p.text, func(m match) { emit(p.slice(m.start, m.end)) })
 }
+
+// unspelled is a pre-tokenizer that ends with ByteLevel without the spelling: what cuts text for a model
+// that reads bytes. ok is false for any other.
+func unspelled(p preTokenizer) (cutter preTokenizer, ok bool) {
+	switch p := p.(type) {
+	case byteLevelPre:
+		return byteLevelCut{p}, true
+	case preSequence:
+		if len(p) == 0 {
+			return nil, false
+		}
+		last, ok := unspelled(p[len(p)-1])
+		return append(slices.Clone(p[:len(p)-1]), last), ok
+	}
+	return nil, false
+}
+
+type byteLevelCut struct{ byteLevelPre }
+
+func (b byteLevelCut) preTokenize(p piece, emit func(piece)) error { return b.cut(p, emit) }
 
 // spellAlign is the alignment of the spelling of text: each byte became one or two.
 func spellAlign(text string, align []span) []span {
+	if align == nil {
+		return nil
+	}
 	out := make([]span, 0, len(align)+len(align)/2)
 	for i := range len(text) {
 		for range len(byteToText[text[i]]) {

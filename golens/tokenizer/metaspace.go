@@ -51,30 +51,69 @@ func newMetaspace(raw json.RawMessage) (*metaspace, error) {
 	return &metaspace{mark: cfg.Replacement, scheme: cfg.PrependScheme, split: cfg.Split == nil || *cfg.Split}, nil
 }
 
-func (m *metaspace) preTokenize(pieces []piece) ([]piece, error) {
-	space, mark := &pattern{literal: " "}, &pattern{literal: m.mark}
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		found, err := space.all(p.text)
-		if err != nil {
-			return err
+func (m *metaspace) preTokenize(p piece, emit func(piece)) error {
+	p = m.markSpaces(p)
+	start := 0 // of a stretch; each mark begins one
+	for m.split {
+		from := start
+		if strings.HasPrefix(p.text[start:], m.mark) {
+			from += len(m.mark)
 		}
-		p = p.replace(found, m.mark)
-		if !strings.HasPrefix(p.text, m.mark) && (m.scheme == "always" || m.scheme == "first" && p.base == 0) {
-			p = p.prepend(m.mark)
+		i := strings.Index(p.text[from:], m.mark)
+		if i < 0 {
+			break
 		}
-		if !m.split {
-			emit(p)
-			return nil
+		emit(p.slice(start, from+i))
+		start = from + i
+	}
+	emit(p.slice(start, len(p.text)))
+	return nil
+}
+
+// markSpaces puts a mark in the place of every space, and in front of a text that has none there. That
+// one stands for the first character.
+func (m *metaspace) markSpaces(p piece) piece {
+	count := strings.Count(p.text, " ")
+	prefix := 0
+	if !strings.HasPrefix(p.text, " ") && !strings.HasPrefix(p.text, m.mark) && (m.scheme == "always" || m.scheme == "first" && p.base == 0) {
+		prefix = 1
+	}
+	if count+prefix == 0 || p.text == "" {
+		return p
+	}
+	size := len(p.text) + prefix*len(m.mark) + count*(len(m.mark)-1)
+	text := make([]byte, 0, size)
+	var align []span
+	sources := p.alignment()
+	put := func(from int) {
+		text = append(text, m.mark...)
+		for range len(m.mark) {
+			if p.track {
+				align = append(align, sources[from])
+			}
 		}
-		marks, err := mark.all(p.text)
-		if err != nil {
-			return err
+	}
+	if p.track {
+		align = make([]span, 0, size)
+	}
+	if prefix > 0 {
+		put(0)
+	}
+	for at := 0; at < len(p.text); {
+		n := strings.IndexByte(p.text[at:], ' ')
+		if n < 0 {
+			n = len(p.text) - at
 		}
-		for _, r := range mergedWithNext.apply(marks) {
-			emit(p.slice(r.start, r.end))
+		text = append(text, p.text[at:at+n]...)
+		if p.track {
+			align = append(align, sources[at:at+n]...)
 		}
-		return nil
-	})
+		if at += n; at < len(p.text) {
+			put(at)
+			at++
+		}
+	}
+	return p.with(string(text), align)
 }
 
 // needsOffsets tells the tokenizer to follow offsets even when nobody asked for them: "first" means

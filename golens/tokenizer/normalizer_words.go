@@ -29,7 +29,8 @@ func init() {
 type lowercase struct{}
 
 func (lowercase) normalize(p piece) (piece, error) {
-	if isLowerASCII(p.text) {
+	if isASCII(p.text) {
+		p.text = strings.ToLower(p.text) // each byte stands for what its predecessor stood for
 		return p, nil
 	}
 	changes := make([]change, 0, len(p.text))
@@ -42,9 +43,9 @@ func (lowercase) normalize(p piece) (piece, error) {
 	return p.rewrite(changes), nil
 }
 
-func isLowerASCII(s string) bool {
+func isASCII(s string) bool {
 	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf || s[i] >= 'A' && s[i] <= 'Z' {
+		if s[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
@@ -79,11 +80,14 @@ func (s strip) normalize(p piece) (piece, error) {
 	if s.right {
 		to = max(len(strings.TrimRightFunc(p.text, unicode.IsSpace)), from)
 	}
-	out := piece{text: p.text[from:to], base: p.base, id: p.id}
-	if p.align != nil {
-		out.align = p.align[from:to]
+	if from == 0 && p.align == nil {
+		return p.with(p.text[:to], nil), nil
 	}
-	return out, nil
+	align := p.alignment()
+	if align != nil {
+		align = align[from:to]
+	}
+	return p.with(p.text[from:to], align), nil
 }
 
 // nmt is the clean-up of machine translation corpora that SentencePiece calls nmt.
@@ -145,11 +149,9 @@ func newBertNormalizer(raw json.RawMessage) (normalizer, error) {
 }
 
 func (b bertNormalizer) normalize(p piece) (piece, error) {
-	if p.align == nil {
-		if text, ok := b.ascii(p.text); ok {
-			p.text = text
-			return p, nil
-		}
+	if text, ok := b.ascii(p.text); ok && (!p.track || len(text) == len(p.text)) {
+		p.text = text // each byte stands for what its predecessor stood for
+		return p, nil
 	}
 	if b.clean {
 		p = p.filter(b.keeps).mapRunes(func(r rune) rune {

@@ -1,12 +1,9 @@
-// Text on its way to becoming tokens: a piece keeps, while offsets are asked for, the place in the
+// Text on its way to becoming tokens: a piece knows, while offsets are asked for, the place in the
 // source text that every one of its bytes stands for. Touches nothing outside the package.
 
 package tokenizer
 
-import (
-	"sort"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // noToken marks a piece that is not an added token.
 const noToken = -1
@@ -14,51 +11,69 @@ const noToken = -1
 // span is a half-open range of bytes in the source text.
 type span struct{ start, end int32 }
 
-// piece is a stretch of text. align has one entry for each byte of text, or is nil when nobody asked
-// for offsets. base is where the piece begins in the source (kept only together with align). id is
-// the added token that the piece is, or noToken.
+// piece is a stretch of text. track says whether offsets are wanted. align has one entry for each byte
+// of text; it is nil while the piece is still a part of the source as it stands, which most text stays.
+// base is where the piece begins in the source (of no meaning in what was rewritten without track). id
+// is the added token that the piece is, or noToken.
 type piece struct {
 	text  string
 	align []span
 	base  int32
 	id    int32
+	track bool
 }
 
-// newPiece is a piece for a whole source text; track says whether offsets are wanted.
-func newPiece(text string, track bool) piece {
-	p := piece{text: text, id: noToken}
-	if !track {
-		return p
+// newPiece is a piece for a whole source text.
+func newPiece(text string, track bool) piece { return piece{text: text, id: noToken, track: track} }
+
+// alignment is align written out: nil only when offsets are not wanted.
+func (p piece) alignment() []span {
+	if p.align != nil || !p.track {
+		return p.align
 	}
-	p.align = make([]span, len(text))
-	for i := 0; i < len(text); {
-		_, n := utf8.DecodeRuneInString(text[i:])
+	align := make([]span, len(p.text))
+	for i := 0; i < len(p.text); {
+		_, n := utf8.DecodeRuneInString(p.text[i:])
 		for k := i; k < i+n; k++ {
-			p.align[k] = span{int32(i), int32(i + n)}
+			align[k] = span{p.base + int32(i), p.base + int32(i+n)}
 		}
 		i += n
 	}
+	return align
+}
+
+// with is the piece with another text and the alignment of that.
+func (p piece) with(text string, align []span) piece {
+	p.text, p.align = text, align
 	return p
 }
 
 // slice is the part [a, b) of the piece; it shares memory with it.
 func (p piece) slice(a, b int) piece {
-	q := piece{text: p.text[a:b], id: noToken, base: p.base}
-	if p.align != nil {
-		q.align = p.align[a:b]
-		if a < b {
-			q.base = p.align[a].start
-		}
+	q := piece{text: p.text[a:b], id: noToken, base: p.base, track: p.track}
+	switch {
+	case p.align == nil:
+		q.base += int32(a)
+	case a < b:
+		q.align, q.base = p.align[a:b], p.align[a].start
 	}
 	return q
 }
 
 // source is the range of source bytes that [a, b) of the piece stands for.
 func (p piece) source(a, b int) (int, int) {
-	if a >= b || b > len(p.align) {
-		return int(p.base) + a, int(p.base) + b
+	if p.align != nil && a < b {
+		return int(p.align[a].start), int(p.align[b-1].end)
 	}
-	return int(p.align[a].start), int(p.align[b-1].end)
+	if a < b { // a part of a character stands for the whole
+		for !utf8.RuneStart(p.text[a]) {
+			a--
+		}
+		for b < len(p.text) && !utf8.RuneStart(p.text[b]) {
+			b++
+		}
+	}
+	return int(p.base) + a, int(p.base) + b
 }
 
 // prepend puts s in front; what it adds stands for the piece's first character.
@@ -66,15 +81,16 @@ func (p piece) prepend(s string) piece {
 	if p.text == "" || s == "" {
 		return p
 	}
-	q := piece{text: s + p.text, id: p.id, base: p.base}
-	if p.align != nil {
-		q.align = make([]span, 0, len(q.text))
+	var align []span
+	if p.track {
+		old := p.alignment()
+		align = make([]span, 0, len(s)+len(old))
 		for range len(s) {
-			q.align = append(q.align, p.align[0])
+			align = append(align, old[0])
 		}
-		q.align = append(q.align, p.align...)
+		align = append(align, old...)
 	}
-	return q
+	return p.with(s+p.text, align)
 }
 
 // change is one character of a rewritten text. delta is 0 when it replaces the next old character,
@@ -90,8 +106,9 @@ func (p piece) rewrite(changes []change) piece { return p.rewriteAfter(0, change
 // rewriteAfter is rewrite with the first dropped characters left out.
 func (p piece) rewriteAfter(dropped int, changes []change) piece {
 	text := make([]byte, 0, len(p.text)+8)
+	sources := p.alignment()
 	var align []span
-	if p.align != nil {
+	if p.track {
 		align = make([]span, 0, len(p.text)+8)
 	}
 	old := 0
@@ -110,17 +127,17 @@ func (p piece) rewriteAfter(dropped int, changes []change) piece {
 		}
 		before := len(text)
 		text = utf8.AppendRune(text, c.r)
-		if p.align != nil {
+		if p.track {
 			from := span{p.base, p.base}
-			if at >= 0 && len(p.align) > 0 {
-				from = p.align[min(at, len(p.align)-1)]
+			if at >= 0 && len(sources) > 0 {
+				from = sources[min(at, len(sources)-1)]
 			}
 			for range len(text) - before {
 				align = append(align, from)
 			}
 		}
 	}
-	return piece{text: string(text), align: align, base: p.base, id: p.id}
+	return p.with(string(text), align)
 }
 
 // filter keeps the characters that keep says yes to.
@@ -171,86 +188,56 @@ func (p piece) mapRunes(f func(rune) rune) piece {
 
 // replace puts content in the place of every match; it stands for the last byte that it replaces.
 func (p piece) replace(matches []match, content string) piece {
+	if len(matches) == 0 || len(matches) == 1 && !matches[0].hit {
+		return p
+	}
 	text := make([]byte, 0, len(p.text)+8)
+	sources := p.alignment()
 	var align []span
+	if p.track {
+		align = make([]span, 0, len(p.text)+8)
+	}
 	for _, m := range matches {
 		if !m.hit {
 			text = append(text, p.text[m.start:m.end]...)
-			if p.align != nil {
-				align = append(align, p.align[m.start:m.end]...)
+			if p.track {
+				align = append(align, sources[m.start:m.end]...)
 			}
 			continue
 		}
 		text = append(text, content...)
-		if p.align != nil {
+		if p.track {
 			from := span{p.base, p.base}
 			if m.end > 0 {
-				from = p.align[m.end-1]
+				from = sources[m.end-1]
 			}
 			for range len(content) {
 				align = append(align, from)
 			}
 		}
 	}
-	if p.align != nil && align == nil {
-		align = []span{}
-	}
-	return piece{text: string(text), align: align, base: p.base, id: p.id}
+	return p.with(string(text), align)
 }
 
-// splitEach runs f over the pieces that are not added tokens and drops the empty ones it returns.
-func splitEach(pieces []piece, f func(p piece, emit func(piece)) error) ([]piece, error) {
-	out := make([]piece, 0, len(pieces)+len(pieces)/2)
-	emit := func(p piece) {
-		if p.text != "" {
-			out = append(out, p)
-		}
-	}
-	for _, p := range pieces {
-		if p.id != noToken {
-			out = append(out, p)
-			continue
-		}
-		if err := f(p, emit); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// runeIndex turns byte offsets of a text into character offsets.
-type runeIndex struct {
-	text   string
-	ascii  bool
-	starts []int32 // where each character begins
-}
-
-func newRuneIndex(text string) *runeIndex {
-	x := &runeIndex{text: text, ascii: true}
-	for i := 0; i < len(text); i++ {
-		if text[i] >= utf8.RuneSelf {
-			x.ascii = false
-			break
-		}
-	}
-	if x.ascii {
-		return x
-	}
-	x.starts = make([]int32, 0, len(text))
-	for i := range text {
-		x.starts = append(x.starts, int32(i))
-	}
-	return x
+// runeCursor turns byte offsets of a text into character offsets. It is fast for offsets that lie close
+// to one another, as those of tokens do.
+type runeCursor struct {
+	text  string
+	bytes int // where the cursor stands: the first byte of a character, or the end
+	runes int // and the characters before it
 }
 
 // at is the index of the character that holds byte b, or the number of characters at the end.
-func (x *runeIndex) at(b int) int {
-	if x.ascii {
-		return min(b, len(x.text))
+func (c *runeCursor) at(b int) int {
+	b = min(b, len(c.text))
+	for b < len(c.text) && !utf8.RuneStart(c.text[b]) {
+		b--
 	}
-	if b >= len(x.text) {
-		return len(x.starts)
+	if b >= c.bytes {
+		c.runes += utf8.RuneCountInString(c.text[c.bytes:b])
+	} else {
+		c.runes -= utf8.RuneCountInString(c.text[b:c.bytes])
 	}
-	i := sort.Search(len(x.starts), func(i int) bool { return int(x.starts[i]) > b })
-	return max(i-1, 0)
+	c.bytes = b
+	return c.runes
 }

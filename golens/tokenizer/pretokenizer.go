@@ -5,10 +5,10 @@ package tokenizer
 
 import "encoding/json"
 
-// preTokenizer cuts (and may rewrite) pieces; pieces that are added tokens pass through. It must be
-// safe for concurrent use and may change the slice that it is given.
+// preTokenizer cuts (and may rewrite) a piece that is not an added token, and gives what it makes of it
+// to emit, in order. It must be safe for concurrent use. Who is given an empty piece leaves it out.
 type preTokenizer interface {
-	preTokenize(pieces []piece) ([]piece, error)
+	preTokenize(p piece, emit func(piece)) error
 }
 
 var preTokenizers = map[string]func(json.RawMessage) (preTokenizer, error){}
@@ -43,14 +43,20 @@ func parsePreTokenizer(raw json.RawMessage) (preTokenizer, error) {
 
 type preSequence []preTokenizer
 
-func (s preSequence) preTokenize(pieces []piece) ([]piece, error) {
-	for _, p := range s {
-		var err error
-		if pieces, err = p.preTokenize(pieces); err != nil {
-			return nil, err
+// preTokenize has each part work on what the one before it emits, so that no list of pieces is made.
+func (s preSequence) preTokenize(p piece, emit func(piece)) error {
+	var failed error
+	for i := len(s) - 1; i >= 0; i-- {
+		part, next := s[i], emit
+		emit = func(q piece) {
+			if q.text == "" || failed != nil {
+				return
+			}
+			failed = part.preTokenize(q, next)
 		}
 	}
-	return pieces, nil
+	emit(p)
+	return failed
 }
 
 // splitPre cuts at the matches of a pattern, or at what lies between them when invert is set.
@@ -79,39 +85,31 @@ func newSplitPre(raw json.RawMessage) (preTokenizer, error) {
 	return splitPre{pattern: p, behavior: cfg.Behavior, invert: cfg.Invert}, nil
 }
 
-func (s splitPre) preTokenize(pieces []piece) ([]piece, error) {
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		if s.behavior == isolated { // whatever matched, every stretch stays
-			return s.pattern.each(p.text, func(m match) { emit(p.slice(m.start, m.end)) })
+func (s splitPre) preTokenize(p piece, emit func(piece)) error {
+	if s.behavior == isolated { // whatever matched, every stretch stays
+		return s.pattern.each(p.text, func(m match) { emit(p.slice(m.start, m.end)) })
+	}
+	ms, err := s.pattern.all(p.text)
+	if err != nil {
+		return err
+	}
+	if s.invert {
+		for i := range ms {
+			ms[i].hit = !ms[i].hit
 		}
-		ms, err := s.pattern.all(p.text)
-		if err != nil {
-			return err
-		}
-		if s.invert {
-			for i := range ms {
-				ms[i].hit = !ms[i].hit
-			}
-		}
-		for _, m := range s.behavior.apply(ms) {
-			emit(p.slice(m.start, m.end))
-		}
-		return nil
-	})
+	}
+	for _, m := range s.behavior.apply(ms) {
+		emit(p.slice(m.start, m.end))
+	}
+	return nil
 }
 
 // digitsPre cuts numbers off, each digit by itself when individual is set.
 type digitsPre struct{ individual bool }
 
-func (d digitsPre) preTokenize(pieces []piece) ([]piece, error) {
-	b := contiguous
+func (d digitsPre) preTokenize(p piece, emit func(piece)) error {
 	if d.individual {
-		b = isolated
+		return classPre{isNumeric, isolated}.preTokenize(p, emit)
 	}
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		for _, m := range b.apply(runeMatches(p.text, isNumeric)) {
-			emit(p.slice(m.start, m.end))
-		}
-		return nil
-	})
+	return classPre{isNumeric, contiguous}.preTokenize(p, emit)
 }

@@ -23,7 +23,7 @@ func init() {
 	})
 	registerPreTokenizer("CharDelimiterSplit", newDelimiterPre)
 	registerPreTokenizer("FixedLength", newFixedLengthPre)
-	registerPreTokenizer("UnicodeScripts", func(json.RawMessage) (preTokenizer, error) { return scriptPre{}, nil })
+	registerPreTokenizer("UnicodeScripts", func(json.RawMessage) (preTokenizer, error) { return newScriptPre(), nil })
 }
 
 // classPre cuts at every character of a class.
@@ -32,13 +32,28 @@ type classPre struct {
 	behavior behavior
 }
 
-func (c classPre) preTokenize(pieces []piece) ([]piece, error) {
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
+func (c classPre) preTokenize(p piece, emit func(piece)) error {
+	if c.behavior != removed && c.behavior != isolated {
 		for _, m := range c.behavior.apply(runeMatches(p.text, c.in)) {
 			emit(p.slice(m.start, m.end))
 		}
 		return nil
-	})
+	}
+	done := 0
+	for i, r := range p.text {
+		if !c.in(r) {
+			continue
+		}
+		if done < i {
+			emit(p.slice(done, i))
+		}
+		done = i + utf8.RuneLen(r)
+		if c.behavior == isolated {
+			emit(p.slice(i, done))
+		}
+	}
+	emit(p.slice(done, len(p.text)))
+	return nil
 }
 
 func newDelimiterPre(raw json.RawMessage) (preTokenizer, error) {
@@ -78,7 +93,7 @@ func newPunctuationPre(raw json.RawMessage) (preTokenizer, error) {
 // wordPre keeps runs of word characters, and runs of what is neither that nor white space.
 type wordPre struct{}
 
-func (wordPre) preTokenize(pieces []piece) ([]piece, error) {
+func (wordPre) preTokenize(p piece, emit func(piece)) error {
 	const space, word, other = 0, 1, 2
 	kind := func(r rune) int {
 		switch {
@@ -89,21 +104,19 @@ func (wordPre) preTokenize(pieces []piece) ([]piece, error) {
 		}
 		return other
 	}
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		start, last := 0, space
-		for i, r := range p.text {
-			if k := kind(r); k != last {
-				if last != space {
-					emit(p.slice(start, i))
-				}
-				start, last = i, k
+	start, last := 0, space
+	for i, r := range p.text {
+		if k := kind(r); k != last {
+			if last != space {
+				emit(p.slice(start, i))
 			}
+			start, last = i, k
 		}
-		if last != space {
-			emit(p.slice(start, len(p.text)))
-		}
-		return nil
-	})
+	}
+	if last != space {
+		emit(p.slice(start, len(p.text)))
+	}
+	return nil
 }
 
 // fixedLengthPre cuts after so many characters.
@@ -120,67 +133,74 @@ func newFixedLengthPre(raw json.RawMessage) (preTokenizer, error) {
 	return fixedLengthPre(min(cfg.Length, 1<<30)), nil
 }
 
-func (length fixedLengthPre) preTokenize(pieces []piece) ([]piece, error) {
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		start, n := 0, 0
-		for i := range p.text {
-			if n == int(length) {
-				emit(p.slice(start, i))
-				start, n = i, 0
-			}
-			n++
+func (length fixedLengthPre) preTokenize(p piece, emit func(piece)) error {
+	start, n := 0, 0
+	for i := range p.text {
+		if n == int(length) {
+			emit(p.slice(start, i))
+			start, n = i, 0
 		}
-		emit(p.slice(start, len(p.text)))
-		return nil
-	})
+		n++
+	}
+	emit(p.slice(start, len(p.text)))
+	return nil
 }
 
 // scriptPre cuts where the script changes, as SentencePiece does when it is trained.
-type scriptPre struct{}
+type scriptPre struct{ scripts *scriptTable }
+
+// scriptTable gives the scripts of characters, with Japanese kana counted as Han.
+type scriptTable struct {
+	ranges []runeRange
+	han    int16
+	kana   map[int16]bool
+}
 
 // anyScript is the script of spaces and of characters that have none: it goes with its neighbours.
 const anyScript = -1
 
-func (scriptPre) preTokenize(pieces []piece) ([]piece, error) {
+func newScriptPre() scriptPre {
 	names, ranges := scriptRanges()
-	han := int16(anyScript)
-	kana := map[int16]bool{}
+	t := &scriptTable{ranges: ranges, han: anyScript, kana: map[int16]bool{}}
 	for i, name := range names {
 		switch name {
 		case "Han":
-			han = int16(i)
+			t.han = int16(i)
 		case "Hiragana", "Katakana":
-			kana[int16(i)] = true
+			t.kana[int16(i)] = true
 		}
 	}
-	script := func(r rune) int16 {
-		s, ok := findRange(ranges, r)
-		switch {
-		case r == 'ー' || ok && kana[s]:
-			return han
-		case r == ' ' || !ok:
-			return anyScript
-		}
-		return s
+	return scriptPre{t}
+}
+
+func (t *scriptTable) of(r rune) int16 {
+	s, ok := findRange(t.ranges, r)
+	switch {
+	case r == 'ー' || ok && t.kana[s]:
+		return t.han
+	case r == ' ' || !ok:
+		return anyScript
 	}
-	return splitEach(pieces, func(p piece, emit func(piece)) error {
-		start, seen, last := 0, false, int16(anyScript)
-		for i, r := range p.text {
-			s := script(r)
-			if s == anyScript {
-				continue
-			}
-			if !seen {
-				start = i // what comes before the first script goes away, as it does in Hugging Face's
-			} else if s != last {
-				emit(p.slice(start, i))
-				start = i
-			}
-			seen, last = true, s
+	return s
+}
+
+func (s scriptPre) preTokenize(p piece, emit func(piece)) error {
+	start, seen, last := 0, false, int16(anyScript)
+	for i, r := range p.text {
+		script := s.scripts.of(r)
+		if script == anyScript {
+			continue
 		}
-		if seen {
-			emit(p.slice(start, len(p.text)))
+		if !seen {
+			start = i // what comes before the first script goes away, as it does in Hugging Face's
+		} else if script != last {
+			emit(p.slice(start, i))
+			start = i
 		}
-		return nil
-	})
+		seen, last = true, script
+	}
+	if seen {
+		emit(p.slice(start, len(p.text)))
+	}
+	return nil
 }

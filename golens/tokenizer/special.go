@@ -65,6 +65,12 @@ func (t *Tokenizer) settle() error {
 		return err
 	}
 	t.follow = needsOffsets(t.pre)
+	t.cutter, t.reader = t.pre, nil
+	if m, ok := t.model.(*bpe); ok && m.readsBytes() {
+		if cutter, ok := unspelled(t.pre); ok {
+			t.cutter, t.reader = cutter, m
+		}
+	}
 	s := &t.special
 	for _, role := range []*SpecialToken{&s.BOS, &s.EOS, &s.UNK, &s.PAD, &s.SEP, &s.CLS, &s.MASK} {
 		role.ID = -1

@@ -111,20 +111,22 @@ func (p SugarmePreTokenizer) PreTokenize(text *sugarme.PreTokenizedString) (*sug
 	}
 	var failed error
 	out := text.Split(func(_ int, n *sugarnorm.NormalizedString) []sugarme.SplitIdx {
-		pieces, err := p.t.pre.preTokenize([]piece{newPiece(lossy(n.GetNormalized()), true)})
-		if err != nil {
-			failed = err
-			return []sugarme.SplitIdx{{Normalized: n}}
-		}
-		splits := make([]sugarme.SplitIdx, 0, len(pieces))
-		for _, q := range pieces {
+		var splits []sugarme.SplitIdx
+		err := p.t.pre.preTokenize(newPiece(lossy(n.GetNormalized()), true), func(q piece) {
+			if q.text == "" {
+				return
+			}
 			from, to := q.source(0, len(q.text))
 			part := n.Slice(sugarnorm.NewRange(from, to, sugarnorm.NormalizedTarget))
 			if part == nil {
 				failed = fmt.Errorf("tokenizer: sugarme cannot cut %q at bytes %d to %d", n.GetNormalized(), from, to)
-				continue
+				return
 			}
 			splits = append(splits, sugarme.SplitIdx{Normalized: respell(part, q.text)})
+		})
+		if err != nil {
+			failed = err
+			return []sugarme.SplitIdx{{Normalized: n}}
 		}
 		return splits
 	})

@@ -32,6 +32,10 @@ type Tokenizer struct {
 	padding    *Padding
 	source     sources
 	follow     bool // a component needs to know offsets even when the caller does not
+	// cutter is what pre-tokenizes. Where reader is not nil it leaves the byte-level spelling out, since
+	// that model reads bytes.
+	cutter preTokenizer
+	reader *bpe
 }
 
 // offsetsNeeder is implemented by components that work by the place of a piece in the source text.
@@ -78,84 +82,41 @@ func (t *Tokenizer) encodeRaw(text string, d detail, splitSpecial bool) (Encodin
 		return Encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
 	}
 	text = lossy(text)
-	pieces, err := t.cut(newPiece(text, d.texts || t.follow), splitSpecial)
-	if err != nil {
+	w := tokenWriterPool.Get().(*tokenWriter)
+	defer w.release()
+	w.begin(t, d, text)
+	if err := t.cut(newPiece(text, d.texts || t.follow), splitSpecial, w.take); err != nil {
 		return Encoding{}, err
 	}
-	e := newEncoding(d, len(pieces)+len(pieces)/4)
-	var index *runeIndex
-	if d.texts {
-		index = newRuneIndex(text)
-	}
-	var toks []token
-	for word, p := range pieces {
-		if p.id != noToken {
-			toks = append(toks[:0], token{p.id, 0, int32(len(p.text))})
-		} else if toks, err = t.model.tokenize(p.text, toks[:0]); err != nil {
-			return Encoding{}, err
-		}
-		for _, tok := range toks {
-			e.IDs = append(e.IDs, int(tok.id))
-			if d.masks {
-				e.TypeIDs = append(e.TypeIDs, 0)
-				e.AttentionMask = append(e.AttentionMask, 1)
-				e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
-			}
-			if d.texts {
-				if p.endsBefore(tok) {
-					e.Offsets = append(e.Offsets, offsetsBeyond(text, tok))
-				} else {
-					a, b := p.source(int(tok.start), int(tok.end))
-					e.Offsets = append(e.Offsets, [2]int{index.at(a), index.at(b)})
-				}
-				e.Tokens = append(e.Tokens, t.tokenText(p, tok))
-				e.WordIDs = append(e.WordIDs, word)
-				e.Sequences = append(e.Sequences, 0)
-			}
-		}
-	}
-	return e, nil
+	return w.encoding, w.failed
 }
 
-func (t *Tokenizer) tokenText(p piece, tok token) string {
-	if p.id != noToken {
-		return p.text
+// cut takes a text to the pieces that the model sees and the added tokens between them, and gives them to
+// emit in order.
+func (t *Tokenizer) cut(text piece, splitSpecial bool, emit func(piece)) error {
+	var failed error
+	cut := func(p piece) {
+		if p.id != noToken || t.cutter == nil {
+			emit(p)
+		} else if p.text != "" && failed == nil {
+			failed = t.cutter.preTokenize(p, emit)
+		}
 	}
-	if m, ok := t.model.(surfaceTexter); ok {
-		return m.surfaceText(tok, p.text)
-	}
-	s, _ := t.model.tokenText(tok.id)
-	return s
-}
-
-// cut takes a text to the pieces that the model sees, and the added tokens between them.
-func (t *Tokenizer) cut(text piece, splitSpecial bool) ([]piece, error) {
-	pieces, err := splitEach([]piece{text}, func(p piece, emit func(piece)) error {
-		t.added.split(p, t.added.raw, splitSpecial, emit)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
+	normalize := cut
 	if t.normalizer != nil || t.added.norm != nil {
-		pieces, err = splitEach(pieces, func(p piece, emit func(piece)) error {
-			if t.normalizer != nil {
-				var err error
-				if p, err = t.normalizer.normalize(p); err != nil {
-					return err
-				}
+		normalize = func(p piece) {
+			if p.id == noToken && p.text != "" && t.normalizer != nil && failed == nil {
+				p, failed = t.normalizer.normalize(p)
 			}
-			t.added.split(p, t.added.norm, splitSpecial, emit)
-			return nil
-		})
-		if err != nil {
-			return nil, err
+			if p.id != noToken || failed != nil {
+				cut(p)
+				return
+			}
+			t.added.split(p, t.added.norm, splitSpecial, cut)
 		}
 	}
-	if t.pre == nil {
-		return pieces, nil
-	}
-	return t.pre.preTokenize(pieces)
+	t.added.split(text, t.added.raw, splitSpecial, normalize)
+	return failed
 }
 
 // Decode gives the text of ids; skipSpecial leaves special tokens out. Ids that the vocabulary does

@@ -161,10 +161,10 @@ func (m *bpe) rankedMerges() mergeList {
 		rank int32
 		pair [2]string
 	}
-	all := make([]ranked, 0, len(m.merges))
-	for key, to := range m.merges {
-		all = append(all, ranked{to.rank, [2]string{m.texts[key>>32], m.texts[uint32(key)]}})
-	}
+	var all []ranked
+	m.merges.each(func(a, b int32, to merged) {
+		all = append(all, ranked{to.rank, [2]string{m.texts[a], m.texts[b]}})
+	})
 	slices.SortFunc(all, func(a, b ranked) int { return int(a.rank) - int(b.rank) })
 	out := make(mergeList, len(all))
 	for i, r := range all {
