@@ -5,12 +5,14 @@ The model's own tokenizer (`tokenizer.py`), which has the interface of transform
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ._engine.tokenizer import EngineTokenizer
+from ._engine.tokenizer import LIMITS, EngineTokenizer
 from .async_encoding import AsyncEncoding
 from .encoding import Encoding
 from .tokenizer_json import TokenizerFile
@@ -94,7 +96,9 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
     ) -> Encoding:
         """Encode a text, or a pair of texts as one. With `is_pretokenized` a text is a list of words."""
         item = sequence if pair is None else (sequence, pair)
-        return self._encode([item], is_pretokenized, add_special_tokens, [pair is not None])[0]
+        return self._encode([item], is_pretokenized, add_special_tokens, [pair is not None], True)[
+            0
+        ]
 
     def encode_batch(
         self,
@@ -105,28 +109,41 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         """Encode texts and pairs of texts (tuples), on all processors; padded to one length where padding is
         on.
         """
-        if isinstance(input, (str, bytes)):
-            raise TypeError("encode_batch takes a list of texts, got one text: use encode")
-        items = list(input)
-        pairs = [_is_pair(item, is_pretokenized) for item in items]
-        return self._encode(items, is_pretokenized, add_special_tokens, pairs)
+        items, pairs = _batch(input, is_pretokenized)
+        return self._encode(items, is_pretokenized, add_special_tokens, pairs, True)
 
-    encode_batch_fast = encode_batch
+    def encode_batch_fast(
+        self,
+        input: Sequence[Any],
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+    ) -> list[Encoding]:
+        """As `encode_batch`, for ids and masks: offsets, words and tokens cost as much again when they are asked
+        for.
+        """
+        items, pairs = _batch(input, is_pretokenized)
+        return self._encode(items, is_pretokenized, add_special_tokens, pairs, False)
 
     def _encode(
-        self, items: list[Any], pretokenized: bool, special: bool, pairs: list[bool]
+        self,
+        items: list[Any],
+        pretokenized: bool,
+        special: bool,
+        pairs: list[bool],
+        detailed: bool,
     ) -> list[Encoding]:
         """Encode items, each kind (texts, pairs) by itself."""
         kinds = set(pairs)
         if len(kinds) < 2:
-            return self._encode_kind(items, pretokenized, special, kinds == {True}, self._padding)
+            pair, padding = kinds == {True}, self._padding
+            return self._encode_kind(items, pretokenized, special, pair, padding, detailed)
         padding = self._padding
         while True:
             out: list[Any] = [None] * len(items)
             for kind in kinds:
                 places = [i for i, is_pair in enumerate(pairs) if is_pair is kind]
                 chosen = [items[i] for i in places]
-                made = self._encode_kind(chosen, pretokenized, special, kind, padding)
+                made = self._encode_kind(chosen, pretokenized, special, kind, padding, detailed)
                 for i, encoding in zip(places, made, strict=True):
                     out[i] = encoding
             if padding is None or padding["length"] is not None:
@@ -140,41 +157,21 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         special: bool,
         pair: bool,
         padding: dict[str, Any] | None,
+        detailed: bool,
     ) -> list[Encoding]:
         texts = [text for item in items for text in item] if pair else items
-        options = self._options(special, pair, padding)
+        words = None
         if pretokenized:
             texts = [_words(text) for text in texts]
-            options["Words"] = [len(words) for words in texts]
-            texts = [word for words in texts for word in words]
-        batch = self._engine.encode(texts, options)
+            words = [len(text) for text in texts]
+            texts = [word for text in texts for word in text]
+        split = bool(self.encode_special_tokens)
+        cut = None if self._truncation is None else tuple(self._truncation.items())
+        fill = None if padding is None else tuple(padding.items())
+        batch = self._engine.encode(
+            texts, _options(bool(special), pair, split, cut, fill), words, detailed
+        )
         return [Encoding(batch, parts, 2 if pair else 1) for parts in batch.parts()]
-
-    def _options(self, special: bool, pairs: bool, fill: dict[str, Any] | None) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "AddSpecial": bool(special),
-            "Pairs": pairs,
-            "SplitSpecial": bool(self.encode_special_tokens),
-        }
-        cut = self._truncation
-        if cut is not None:
-            options["Truncation"] = {
-                "MaxLength": cut["max_length"],
-                "Stride": cut["stride"],
-                "Strategy": cut["strategy"],
-                "Side": cut["direction"],
-                "KeepOverflow": True,
-            }
-        if fill is not None and fill["length"] != 0:
-            options["Padding"] = {
-                "Length": fill["length"] or 0,
-                "MultipleOf": fill["pad_to_multiple_of"] or 0,
-                "Side": fill["direction"],
-                "ID": fill["pad_id"],
-                "TypeID": fill["pad_type_id"],
-                "Token": fill["pad_token"],
-            }
-        return options
 
     # tokens to text
 
@@ -320,6 +317,27 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
     def __repr__(self) -> str:
         info = self._engine.info
         return f"Tokenizer(model={info['model']}, vocab_size={info['size']}, source={info['source']!r})"
+
+
+@functools.lru_cache(maxsize=64)
+def _options(special: bool, pairs: bool, split: bool, cut: tuple | None, fill: tuple | None) -> str:
+    """The engine's options as JSON; `cut` and `fill` are the items of a truncation and a padding."""
+    options: dict[str, Any] = {"AddSpecial": special, "Pairs": pairs, "SplitSpecial": split}
+    if cut is not None:
+        options["Truncation"] = {LIMITS[key]: value for key, value in cut}
+        options["Truncation"]["KeepOverflow"] = True
+    if fill is not None and dict(fill)["length"] != 0:
+        options["Padding"] = {LIMITS[key]: value or 0 for key, value in fill}
+        options["Padding"]["Token"] = dict(fill)["pad_token"]
+    return json.dumps(options)
+
+
+def _batch(items: Sequence[Any], pretokenized: bool) -> tuple[list[Any], list[bool]]:
+    """The items of a batch, and which of them are pairs."""
+    if isinstance(items, (str, bytes)):
+        raise TypeError("encode_batch takes a list of texts, got one text: use encode")
+    items = list(items)
+    return items, [not isinstance(item, str) and _is_pair(item, pretokenized) for item in items]
 
 
 def _stored_truncation(stored: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._engine.tokenizer import EncodedBatch
+from ._engine.encoded import EncodedBatch
 
 _COLUMNS = (
     "ids",

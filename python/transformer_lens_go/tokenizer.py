@@ -237,7 +237,7 @@ class ModelTokenizer(ChatTemplates):
             core.enable_truncation(**truncating)
         if padded:
             core.enable_padding(**padded)
-        return core.encode_batch(
+        return core.encode_batch_fast(
             items, is_pretokenized=split_into_words, add_special_tokens=special
         )
 

@@ -1,29 +1,22 @@
-"""The engine's tokenizers: handles, texts in, numbers out.
-
-Texts cross the boundary as JSON, since a C string would end at the first NUL; encodings come back as one
-array of numbers (`EncodedBatch`).
-"""
+"""The engine's tokenizers: handles, texts in (`texts.py`), numbers out (`encoded.py`)."""
 
 from __future__ import annotations
 
 import functools
 import json
-import operator
 import os
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import arrays, errors, fork
-from .native import go
+from .encoded import EncodedBatch, Question
+from .native import go, native
+from .texts import pack, unpack
 
-_LEAN = ("ids", "type_ids", "attention_mask", "special_tokens_mask")
-_DETAILED = (*_LEAN, "begins", "ends", "word_ids", "sequence_ids")
+_INT64 = 0x4000  # DLPack's type code | bits << 8
 
-
-# Go's names of what truncation and padding are made of.
-_LIMITS = {
+LIMITS = {
     "max_length": "MaxLength",
     "stride": "Stride",
     "strategy": "Strategy",
@@ -34,6 +27,7 @@ _LIMITS = {
     "pad_type_id": "TypeID",
     "pad_token": "Token",
 }
+"""Go's names of what truncation and padding are made of."""
 
 
 class EngineTokenizer:
@@ -79,22 +73,47 @@ class EngineTokenizer:
         if padding is not None and padding["length"] == 0:
             padding = None  # fills nothing up; no length at all would mean the longest text's
         limits = {
-            "Truncation": truncation and {_LIMITS[key]: value for key, value in truncation.items()},
-            "Padding": padding and {_LIMITS[key]: value or 0 for key, value in padding.items()},
+            "Truncation": truncation and {LIMITS[key]: value for key, value in truncation.items()},
+            "Padding": padding and {LIMITS[key]: value or 0 for key, value in padding.items()},
         }
         return errors.call(go.TokenizerJSON, self._handle, json.dumps(limits))
 
-    def encode(self, texts: Sequence[str], options: dict[str, Any] | None = None) -> EncodedBatch:
-        """Encode texts; `options` are `tokenizer.Options` of the Go side, `Pairs` and `Words`."""
-        return EncodedBatch(self, json.dumps(options or {}), pack(texts))
+    def encode(
+        self,
+        texts: Sequence[str],
+        options: str = "{}",
+        words: Sequence[int] | None = None,
+        detailed: bool = False,
+    ) -> EncodedBatch:
+        """Encode texts. `options` are JSON of `tokenizer.Options` of the Go side and `Pairs`; `words` says how
+        many of `texts` make one text.
+        """
+        counts = "-" if words is None else ",".join(map(str, words))
+        return EncodedBatch(self, (options, counts, pack(texts)), detailed)
+
+    def numbers(self, question: Question, detailed: bool) -> memoryview:
+        """What TokenizerEncode gives (see pybind/encodings.go)."""
+        handle = errors.call(go.TokenizerEncode, self._handle, *question, detailed)
+        return memoryview(native.Tensor(handle, close=True))
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""
-        return json.loads(errors.call(go.TokenizerDecode, self._handle, _dump(ids), skip_special))
+        flat = array("q", ids[0] if len(ids) == 1 else [index for row in ids for index in row])
+        if flat and min(flat) < 0:
+            raise OverflowError(f"{min(flat)} is no token id: ids are not negative")
+        address, count = flat.buffer_info()
+        lengths = ",".join([str(len(row)) for row in ids])
+        handle = native.borrow(address, _INT64, (count,))
+        try:
+            return unpack(
+                errors.call(go.TokenizerDecode, self._handle, handle, lengths, skip_special)
+            )
+        finally:
+            arrays.close(handle)
 
     def join(self, tokens: Sequence[str]) -> str:
         """The text that tokens, as the vocabulary spells them, stand for."""
-        return json.loads(errors.call(go.TokenizerJoin, self._handle, pack(tokens)))
+        return unpack(errors.call(go.TokenizerJoin, self._handle, pack(tokens)))[0]
 
     def token_to_id(self, token: str) -> int | None:
         """The id of a token as the vocabulary spells it; None when it has no such token."""
@@ -122,16 +141,6 @@ class EngineTokenizer:
         """Tokens by id; None where no token has that id."""
         return json.loads(errors.call(go.TokenizerSpellings, self._handle))
 
-    def numbers(self, options: str, texts: str) -> np.ndarray:
-        """What TokenizerEncode gives (see pybind/tokenizers.go)."""
-        return arrays.take_numpy(errors.call(go.TokenizerEncode, self._handle, options, texts))
-
-    def details(self, options: str, texts: str) -> tuple[np.ndarray, dict[int, str]]:
-        """What TokenizerEncodeInDetail gives: numbers, and tokens that read other than their id says."""
-        made = json.loads(errors.call(go.TokenizerEncodeInDetail, self._handle, options, texts))
-        surface = {int(index): text for index, text in made["surface"].items()}
-        return arrays.take_numpy(made["handle"]), surface
-
     def __deepcopy__(self, memo: dict) -> EngineTokenizer:
         return self
 
@@ -142,93 +151,3 @@ class EngineTokenizer:
 def _remake(method: str, base: EngineTokenizer, *args: Any) -> EngineTokenizer:
     made = getattr(base, method)(*args)
     return made[0] if isinstance(made, tuple) else made
-
-
-class EncodedBatch:
-    """What encoding texts gave. Ids and masks are there; offsets, words and the spelling of tokens cost
-    about as much again, and are made for the whole batch when first asked for.
-    """
-
-    __slots__ = (
-        "_details",
-        "_engine",
-        "_head",
-        "_numbers",
-        "_options",
-        "_surface",
-        "_texts",
-        "_total",
-    )
-
-    def __init__(self, engine: EngineTokenizer, options: str, texts: str) -> None:
-        self._engine, self._options, self._texts = engine, options, texts
-        self._numbers = engine.numbers(options, texts)
-        self._head = int(self._numbers[0])
-        self._total = (len(self._numbers) - self._head) // len(_LEAN)
-        self._details: np.ndarray | None = None
-        self._surface: dict[int, str] = {}
-
-    @property
-    def has_post_processor(self) -> bool:
-        """Whether the tokenizer finishes encodings in any way."""
-        return self._engine.info["post_processor"]
-
-    def parts(self) -> list[list[tuple[int, int]]]:
-        """For each encoding where it begins and ends in the columns, and then what overflowed of it."""
-        head = self._numbers[1 : self._head].tolist()
-        out, at, place = [], 1, 0
-        for _ in range(head[0]):
-            row = []
-            for length in head[at + 1 : at + 1 + head[at]]:
-                row.append((place, place + length))
-                place += length
-            at += 1 + head[at]
-            out.append(row)
-        return out
-
-    def rows(self, name: str) -> list[list[int]]:
-        """A column (ids, type_ids, attention_mask, special_tokens_mask) for each encoding."""
-        return [self.column(name, *parts[0]) for parts in self.parts()]
-
-    def column(self, name: str, begin: int, end: int) -> list[int]:
-        """A stretch of a column."""
-        which = _DETAILED.index(name)
-        numbers = self._numbers if which < len(_LEAN) else self._detailed()
-        at = self._head + which * self._total
-        return numbers[at + begin : at + end].tolist()
-
-    def tokens(self, begin: int, end: int) -> list[str]:
-        """The spelling of a stretch of tokens."""
-        self._detailed()
-        known = self._engine.spellings
-        return [
-            self._surface[at] if at in self._surface else known[index] or ""
-            for at, index in enumerate(self.column("ids", begin, end), begin)
-        ]
-
-    def _detailed(self) -> np.ndarray:
-        if self._details is None:
-            self._details, self._surface = self._engine.details(self._options, self._texts)
-        return self._details
-
-
-def pack(texts: Sequence[str]) -> str:
-    """Texts as JSON; lone surrogates are no text."""
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"expected text to tokenize, got {type(text).__name__}: {text!r}")
-    packed = json.dumps(list(texts), ensure_ascii=False)
-    try:
-        packed.encode()
-    except UnicodeEncodeError:
-        bad = next(text for text in texts if any("\ud800" <= c <= "\udfff" for c in text))
-        raise TypeError(f"text with an unpaired surrogate cannot be tokenized: {bad!r}") from None
-    return packed
-
-
-def _dump(ids: Sequence[Sequence[int]]) -> str:
-    rows = [list(map(operator.index, row)) for row in ids]
-    least = min((min(row) for row in rows if row), default=0)
-    if least < 0:
-        raise OverflowError(f"{least} is no token id: ids are not negative")
-    return json.dumps(rows)
