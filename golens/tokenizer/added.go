@@ -130,7 +130,7 @@ func (a *addedTokens) text(id int32) (string, bool) {
 // split cuts the added tokens out of a piece, or only those that are not special.
 func (a *addedTokens) split(p piece, m *matcher, leaveSpecial bool, emit func(piece)) {
 	if m == nil {
-		emit(p)
+		emit(p.slice(0, len(p.text))) // which begins where its first character does, whatever was taken off
 		return
 	}
 	text := p.text

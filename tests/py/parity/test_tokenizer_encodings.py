@@ -21,7 +21,7 @@ from .table import COUNTED
 from .tokenizer_pairs import KINDS, Both
 from .tokenizer_texts import MEGABYTE, megabytes, texts_with
 
-SAMPLE, WHOLE = 0.008, 0.7  # of the generator's texts: about 260 and 22,300
+SAMPLE, WHOLE = 0.005, 0.7  # of the generator's texts: about 170 and 22,300
 
 
 def own_tokens(core: Any) -> list[str]:

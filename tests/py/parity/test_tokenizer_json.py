@@ -30,9 +30,12 @@ ADDED = [
 ]
 
 
+SAMPLE = ["smollm2_gguf", "gpt2_folder", "bert_json", "llama3", "added", "roberta", "t5", "gemma"]
+
+
 def samples(seed: int, everything: bool) -> list[str]:
     tokens = ["<new>", "<l>", "<s>", "</s>", "<pad>"]
-    return [text for _, text in texts_with(tokens, seed, 0.1 if everything else 0.004)]
+    return [text for _, text in texts_with(tokens, seed, 0.1 if everything else 0.003)]
 
 
 def check(ours: Any, theirs: Any, seed: int, everything: bool) -> None:
@@ -52,26 +55,26 @@ def vars_of(encoding: Any) -> tuple[Any, ...]:
     return encoding.ids, encoding.attention_mask, encoding.offsets, encoding.special_tokens_mask
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_read_by_hugging_face(
-    name: str, both: Callable[[str], Both], seed: int, everything: bool
-) -> None:
-    theirs, ours, _ = both(name)
-    written = tokenizers.Tokenizer.from_str(ours.to_str())
-    check(ours, written, seed, everything)
-    check(Tokenizer.from_str(ours.to_str(pretty=True)), theirs, seed, everything)
-    assert written.get_vocab() == theirs.get_vocab()
-    if (
-        name in TRAINED
-    ):  # read from tokenizer.json: all that it says stays, the order of members apart
-        want, got = json.loads(theirs.to_str()), json.loads(ours.to_str())
-        for blank in (want, got):
-            for key in ("unk_token", "continuing_subword_prefix", "end_of_word_suffix"):
-                blank["model"][key] = blank["model"].get(key) or None
-        assert got == want
+def test_read_by_hugging_face(both: Callable[[str], Both], seed: int, everything: bool) -> None:
+    for name in KINDS if everything else SAMPLE:
+        theirs, ours, _ = both(name)
+        written = tokenizers.Tokenizer.from_str(ours.to_str())
+        check(ours, written, seed, everything)
+        check(Tokenizer.from_str(ours.to_str(pretty=True)), theirs, seed, everything)
+        assert written.get_vocab() == theirs.get_vocab()
+        if name in TRAINED:  # read from tokenizer.json: all that it says stays
+            assert members(ours.to_str()) == members(theirs.to_str())
 
 
-@pytest.mark.parametrize("name", ["gpt2_folder", "smollm2_gguf", "bert_json", "llama2", "t5"])
+def members(text: str) -> Any:
+    """A tokenizer.json without the order of members; what is null or empty is not told apart."""
+    read = json.loads(text)
+    for key in ("unk_token", "continuing_subword_prefix", "end_of_word_suffix"):
+        read["model"][key] = read["model"].get(key) or None
+    return read
+
+
+@pytest.mark.parametrize("name", ["gpt2_folder", "bert_json", "llama2"])
 def test_what_was_changed_is_written(
     name: str, both: Callable[[str], Both], seed: int, everything: bool, tmp_path: Path
 ) -> None:

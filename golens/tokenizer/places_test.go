@@ -29,3 +29,19 @@ func TestBytesOfASuffix(t *testing.T) {
 		}
 	}
 }
+
+// What a normalizer takes off the beginning is not part of the first word: no mark is put there.
+func TestFirstWordBehindWhatWasTakenOff(t *testing.T) {
+	tok, err := FromBytes([]byte(`{"version":"1.0","normalizer":{"type":"Strip","strip_left":true,"strip_right":false},
+		"added_tokens":[{"id":4,"content":"<s>","special":true,"normalized":false,"single_word":false,"lstrip":false,"rstrip":false}],
+		"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"first","split":false},
+		"model":{"type":"WordLevel","unk_token":"u","vocab":{"u":0,"ab":1,"_ab":2,"_":3,"<s>":4}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int{"ab": {2}, " ab": {1}, "  ab<s>ab": {1, 4, 1}, "<s> ab": {4, 1}} {
+		if ids, err := tok.Encode(text, true); err != nil || !equalIDs(ids, want) {
+			t.Errorf("%q: %v, %v, want %v", text, ids, err, want)
+		}
+	}
+}
