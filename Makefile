@@ -99,8 +99,9 @@ build/wheel.stamp: build/sdist.stamp
 
 test: lint test-go test-py test-live test-wheel ## linters, Go tests with the race detector, Python tests with and without torch, wheels
 
-test-go: $(DEV)/.ready ## Go tests, race detector on
+test-go: $(DEV)/.ready ## Go tests, race detector on; without it the times of long texts
 	tools/go_test.sh $(GO) -race $(GO_PACKAGES)
+	tools/go_test.sh $(GO) -run '^TestMegabyte$$' ./golens/tokenizer
 
 test-py: dev ## Python tests without torch
 	$(DEV)/bin/python -m pytest tests/py --ignore=tests/py/parity $(PYTEST_FLAGS)

@@ -15,6 +15,7 @@ from .batch_encoding import BatchEncoding, assemble
 from .chat import ChatTemplates
 from .core_tokenizer import SIDES, STRATEGIES, Tokenizer
 from .encoding import Encoding
+from .saving import TokenizerSaving
 from .special_tokens import ROLES
 
 __all__ = ["BatchEncoding", "ModelTokenizer"]
@@ -28,7 +29,7 @@ _CLEANED = (
 )
 
 
-class ModelTokenizer(ChatTemplates):
+class ModelTokenizer(ChatTemplates, TokenizerSaving):
     """Exact tokenization in the engine, called as transformers' tokenizers are.
 
     `add_bos_token` says whether BOS is put before each text, `add_eos_token` whether EOS comes after it;

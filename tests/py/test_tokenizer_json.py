@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from transformer_lens_go import Tokenizer
 from transformer_lens_go.core_tokenizer import AddedToken
+from transformer_lens_go.tokenizer import ModelTokenizer
 from transformer_lens_go.tokenizer_json import Component
 
 from .reference import DATA
@@ -146,3 +147,27 @@ def test_from_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             Tokenizer.from_pretrained(absent)
     with pytest.raises(FileNotFoundError, match="neither a file or folder with a tokenizer"):
         Tokenizer.from_pretrained("./not/there")
+
+
+def test_a_folder_is_saved(tmp_path: Path) -> None:
+    tokenizer = ModelTokenizer.from_pretrained(DATA / "llama", add_bos_token=True)
+    tokenizer.add_special_tokens({"mask_token": "<mask>", "extra_special_tokens": ["<x>"]})
+    tokenizer.padding_side, tokenizer.model_max_length = "left", 77
+    tokenizer.chat_template = {"default": "{{ messages }}é", "tool_use": "tools"}
+    saved = tokenizer.save_pretrained(tmp_path / "new" / "folder")
+    assert sorted(Path(path).name for path in saved) == [
+        "chat_template.jinja",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "tool_use.jinja",
+    ]
+    again = ModelTokenizer.from_pretrained(tmp_path / "new" / "folder")
+    text = f"{TEXT}<x> <mask>"
+    assert again(text).input_ids == tokenizer(text).input_ids
+    for name in ("special_tokens_map", "padding_side", "model_max_length", "chat_template"):
+        assert getattr(again, name) == getattr(tokenizer, name), name
+    tokenizer.chat_template = None
+    names = [Path(path).name for path in tokenizer.save_pretrained(tmp_path / "b", "my")]
+    assert names == ["my-tokenizer_config.json", "my-tokenizer.json"]
+    with pytest.raises(NotADirectoryError, match="is a file: save_pretrained takes a folder"):
+        tokenizer.save_pretrained(saved[0])

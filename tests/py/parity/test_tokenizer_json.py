@@ -16,9 +16,11 @@ pytest.importorskip("transformers")
 
 import tokenizers
 from transformer_lens_go import Tokenizer
+from transformer_lens_go.tokenizer import ModelTokenizer
 from transformers import AutoTokenizer
 
 from .encodings import Tally, compare_texts, differing
+from .tiny_tokenizers import save_tokenizer
 from .tokenizer_folders import model_folders
 from .tokenizer_pairs import KINDS, TRAINED, Both
 from .tokenizer_texts import texts_with
@@ -129,3 +131,20 @@ def test_exchanged_components(both: Callable[[str], Both]) -> None:
     assert differing(ours.encode("The Water", "B"), theirs.encode("The Water", "B")) is None
     assert ours.decode(ours.encode("The Water").ids) == theirs.decode(ours.encode("The Water").ids)
     assert ours.decoder is None and theirs.decoder is None
+
+
+def test_saved_folders_are_opened_by_transformers(tmp_path: Path) -> None:
+    for name, style in (("gpt2", "gpt2"), ("instruct", "instruct"), ("distinct", "distinct")):
+        folder = tmp_path / name
+        folder.mkdir()
+        save_tokenizer(folder, style)
+        ours = ModelTokenizer.from_pretrained(folder, add_bos_token=True)
+        ours.add_special_tokens({"extra_special_tokens": ["<x>"]})
+        ours.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+        ours.save_pretrained(tmp_path / "saved" / name)
+        theirs = AutoTokenizer.from_pretrained(str(tmp_path / "saved" / name))
+        for text in ("Hello<x> world", "", "When Mary"):
+            assert theirs(text).input_ids == ours(text).input_ids
+        assert dict(theirs.special_tokens_map) == dict(ours.special_tokens_map)
+        for attribute in ("bos_token_id", "pad_token_id", "chat_template", "padding_side"):
+            assert getattr(theirs, attribute) == getattr(ours, attribute), attribute
