@@ -108,7 +108,7 @@ func (b byteLevelPre) cut(p piece, emit func(piece)) error {
 	if b.addPrefixSpace && !strings.HasPrefix(p.text, " ") {
 		p = p.prepend(" ")
 	}
-	if b.split == nil {
+	if b.split == nil || len(p.text) == 1 { // digits come one by one from some pre-tokenizers
 		emit(p)
 		return nil
 	}
