@@ -2,8 +2,9 @@
 
 Needs the packages tokenizers, transformers and sentencepiece:
 
-    python tests/py/parity/make_tokenizer_testdata.py
+    python tests/py/parity/make_tokenizer_testdata.py [--encodings]
 
+With --encodings the tokenizers stay as they are, and only their encodings are written anew.
 Run again with the same versions it writes the same bytes for the byte-level kinds; the trainers of
 WordPiece, Unigram and of limited alphabets break ties differently each time, so the others differ.
 """
@@ -41,8 +42,8 @@ from transformers.integrations.gguf.gguf_tokenizer_mapping import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tokenizer_folders import folder_cases, sentencepiece_gguf
-from tokenizer_texts import SPECIAL, texts, training_texts
-from tokenizers_live import BUILDERS, answers, batches
+from tokenizer_texts import SPECIAL, texts, texts_with, training_texts
+from tokenizers_live import BUILDERS, answers, batches, full, plain_copy
 
 OUT = Path(__file__).resolve().parents[3] / "golens" / "tokenizer" / "testdata"
 VOCAB = 640
@@ -315,6 +316,28 @@ def more_cases(samples: list[str]) -> dict[str, Any]:
     return out
 
 
+def stored_kinds() -> Iterator[tuple[str, Tokenizer]]:
+    """The tokenizers that are in the folder now."""
+    for name in byte_level_builders() | BUILDERS:
+        if name not in LIVE_ONLY:
+            raw = gzip.decompress((OUT / f"{name}.json.gz").read_bytes())
+            yield name, Tokenizer.from_str(raw.decode("utf-8"))
+
+
+def encodings() -> dict[str, Any]:
+    """Everything in the encodings of a few texts, and batches with limits, by the stored tokenizers."""
+    out: dict[str, Any] = {"texts": [], "answers": {}, "batches": {}}
+    for category, text in texts_with(SPECIAL, seed=5, share=0.001):
+        if len(text) < 120 and category not in ("prose", "code"):
+            out["texts"].append(text)
+    for name, core in stored_kinds():
+        plain = plain_copy(core)
+        out["answers"][name] = [full(plain.encode(text), overflow=False) for text in out["texts"]]
+        short = [text for text in out["texts"] if len(text) < 60]
+        out["batches"][name] = list(batches(core, short, 12, 4))
+    return out
+
+
 def write(name: str, value: Any) -> None:
     raw = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     (OUT / name).write_bytes(gzip.compress(raw, 9, mtime=0))
@@ -322,6 +345,9 @@ def write(name: str, value: Any) -> None:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
+    if sys.argv[1:] == ["--encodings"]:
+        write("encodings.json.gz", encodings())
+        return
     samples = [text for _, text in texts(seed=3, share=0.006) if len(text) < 500]
     samples += [*SPECIAL, "  ".join(SPECIAL), "x".join(SPECIAL)]
     samples += ["'ſ 'K 'LL", "\U00016d43\U00010d50a1", "a\U0001e2ec\u0301 \U00011935\U00011930"]
@@ -338,6 +364,7 @@ def main() -> None:
     files = list(sentencepiece_gguf("identity", fewer))
     write("gguf_sentencepiece.json.gz", {"texts": fewer, "files": files})
     write("gguf.json.gz", {"texts": samples, "files": list(gguf_cases(samples))})
+    write("encodings.json.gz", encodings())
     (OUT / "unicode.json").write_text(json.dumps(unicode_tables(), indent=1) + "\n")
 
 
