@@ -33,14 +33,34 @@ type detail struct {
 
 func (e *Encoding) detail() detail { return detail{e.TypeIDs != nil, e.Tokens != nil} }
 
+// newEncoding is an empty encoding with room for so many tokens.
 func newEncoding(d detail, capacity int) Encoding {
-	e := Encoding{IDs: make([]int, 0, capacity)}
+	e := sizedEncoding(d, capacity)
+	return e.slice(0, 0, capacity)
+}
+
+// sizedEncoding has so many tokens, all of them 0. The numbers lie in one stretch of memory.
+func sizedEncoding(d detail, n int) Encoding {
+	columns := 1
 	if d.masks {
-		e.TypeIDs, e.AttentionMask, e.SpecialTokensMask = make([]int, 0, capacity), make([]int, 0, capacity), make([]int, 0, capacity)
+		columns += 3
 	}
 	if d.texts {
-		e.Tokens, e.Offsets = make([]string, 0, capacity), make([][2]int, 0, capacity)
-		e.WordIDs, e.Sequences = make([]int, 0, capacity), make([]int, 0, capacity)
+		columns += 2
+	}
+	all := make([]int, columns*n)
+	column := func() []int {
+		c := all[:n:n]
+		all = all[n:]
+		return c
+	}
+	e := Encoding{IDs: column()}
+	if d.masks {
+		e.TypeIDs, e.AttentionMask, e.SpecialTokensMask = column(), column(), column()
+	}
+	if d.texts {
+		e.WordIDs, e.Sequences = column(), column()
+		e.Tokens, e.Offsets = make([]string, n), make([][2]int, n)
 	}
 	return e
 }
@@ -126,15 +146,15 @@ func mergeAll(d detail, parts []Encoding) Encoding {
 	return e
 }
 
-// slice is the part [a, b) of the tokens; it shares memory with e.
-func (e *Encoding) slice(a, b int) Encoding {
-	s := Encoding{IDs: e.IDs[a:b:b]}
+// slice is the part [a, b) of the tokens with room up to limit; it shares memory with e.
+func (e *Encoding) slice(a, b, limit int) Encoding {
+	s := Encoding{IDs: e.IDs[a:b:limit]}
 	if e.TypeIDs != nil {
-		s.TypeIDs, s.AttentionMask, s.SpecialTokensMask = e.TypeIDs[a:b:b], e.AttentionMask[a:b:b], e.SpecialTokensMask[a:b:b]
+		s.TypeIDs, s.AttentionMask, s.SpecialTokensMask = e.TypeIDs[a:b:limit], e.AttentionMask[a:b:limit], e.SpecialTokensMask[a:b:limit]
 	}
 	if e.Tokens != nil {
-		s.Tokens, s.Offsets = e.Tokens[a:b:b], e.Offsets[a:b:b]
-		s.WordIDs, s.Sequences = e.WordIDs[a:b:b], e.Sequences[a:b:b]
+		s.Tokens, s.Offsets = e.Tokens[a:b:limit], e.Offsets[a:b:limit]
+		s.WordIDs, s.Sequences = e.WordIDs[a:b:limit], e.Sequences[a:b:limit]
 	}
 	return s
 }

@@ -6,7 +6,7 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"sort"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -70,8 +70,9 @@ func decomposeAll(text string, compatible bool) []mark {
 	out := make([]mark, 0, len(text))
 	pending := 0 // where the run of combining marks that may still be reordered begins
 	order := func() {
-		run := out[pending:]
-		sort.SliceStable(run, func(i, k int) bool { return run[i].class < run[k].class })
+		if run := out[pending:]; len(run) > 1 {
+			slices.SortStableFunc(run, func(a, b mark) int { return int(a.class) - int(b.class) })
+		}
 		pending = len(out)
 	}
 	push := func(r rune, delta int) {

@@ -1,38 +1,41 @@
 // Writing the tokens of one text: each piece goes through the model, and its tokens, with their places in
-// the text where they are wanted, to the end of an encoding.
+// the text where they are wanted, onto lists that become an encoding in the end.
 
 package tokenizer
 
 import "sync"
 
+// tokenWriter is used again and again, so that the lists have grown already.
 type tokenWriter struct {
-	t        *Tokenizer
-	d        detail
-	encoding Encoding
-	cursor   runeCursor
-	tokens   []token // of one piece
-	word     int
-	failed   error
+	t      *Tokenizer
+	texts  bool // tokens, offsets and words are wanted
+	cursor runeCursor
+	word   int
+	failed error
+
+	piece   []token // of one piece
+	ids     []int
+	offsets [][2]int
+	tokens  []string
+	words   []int
 }
 
 var tokenWriterPool = sync.Pool{New: func() any { return new(tokenWriter) }}
 
-// bytesPerToken is about what a token covers; too many or too few cost memory or time, nothing else.
-const bytesPerToken = 4
-
-func (w *tokenWriter) begin(t *Tokenizer, d detail, text string) {
-	*w = tokenWriter{
-		t: t, d: d, encoding: newEncoding(d, len(text)/bytesPerToken+4),
-		cursor: runeCursor{text: text}, tokens: w.tokens[:0],
-	}
+func newTokenWriter(t *Tokenizer, d detail, text string) *tokenWriter {
+	w := tokenWriterPool.Get().(*tokenWriter)
+	w.t, w.texts, w.cursor, w.word, w.failed = t, d.texts, runeCursor{text: text}, 0, nil
+	return w
 }
 
-// release gives the writer back, without what the caller has now.
+// release gives the writer back; nothing of it is in an encoding.
 func (w *tokenWriter) release() {
-	if cap(w.tokens) > 1<<14 {
-		w.tokens = nil
+	if cap(w.piece)+cap(w.ids) > 1<<16 {
+		return
 	}
-	*w = tokenWriter{tokens: w.tokens}
+	clear(w.tokens) // they would keep texts alive
+	w.t, w.cursor = nil, runeCursor{}
+	w.piece, w.ids, w.offsets, w.tokens, w.words = w.piece[:0], w.ids[:0], w.offsets[:0], w.tokens[:0], w.words[:0]
 	tokenWriterPool.Put(w)
 }
 
@@ -43,41 +46,32 @@ func (w *tokenWriter) take(p piece) {
 	}
 	switch {
 	case p.id != noToken:
-		w.tokens = append(w.tokens[:0], token{p.id, 0, int32(len(p.text))})
+		w.piece = append(w.piece[:0], token{p.id, 0, int32(len(p.text))})
 	case w.t.reader != nil:
-		w.tokens = w.t.reader.tokenizeBytes(p.text, w.tokens[:0])
+		w.piece = w.t.reader.tokenizeBytes(p.text, w.piece[:0])
 	default:
-		if w.tokens, w.failed = w.t.model.tokenize(p.text, w.tokens[:0]); w.failed != nil {
+		if w.piece, w.failed = w.t.model.tokenize(p.text, w.piece[:0]); w.failed != nil {
 			return
 		}
 	}
-	e := &w.encoding
-	for _, tok := range w.tokens {
-		e.IDs = append(e.IDs, int(tok.id))
+	for _, tok := range w.piece {
+		w.ids = append(w.ids, int(tok.id))
 	}
-	if w.d.masks {
-		for range w.tokens {
-			e.TypeIDs = append(e.TypeIDs, 0)
-			e.AttentionMask = append(e.AttentionMask, 1)
-			e.SpecialTokensMask = append(e.SpecialTokensMask, 0)
-		}
-	}
-	if w.d.texts {
+	if w.texts {
 		w.takeDetails(p)
 	}
 	w.word++
 }
 
 func (w *tokenWriter) takeDetails(p piece) {
-	e := &w.encoding
 	surface, _ := w.t.model.(surfaceTexter)
-	for _, tok := range w.tokens {
+	for _, tok := range w.piece {
 		if p.endsBefore(tok) {
-			e.Offsets = append(e.Offsets, offsetsBeyond(w.cursor.text, tok))
+			w.offsets = append(w.offsets, offsetsBeyond(w.cursor.text, tok))
 		} else {
 			a, b := p.source(int(tok.start), int(tok.end))
 			from := w.cursor.at(a)
-			e.Offsets = append(e.Offsets, [2]int{from, w.cursor.at(b)})
+			w.offsets = append(w.offsets, [2]int{from, w.cursor.at(b)})
 		}
 		var text string
 		switch {
@@ -88,8 +82,20 @@ func (w *tokenWriter) takeDetails(p piece) {
 		default:
 			text, _ = w.t.model.tokenText(tok.id)
 		}
-		e.Tokens = append(e.Tokens, text)
-		e.WordIDs = append(e.WordIDs, w.word)
-		e.Sequences = append(e.Sequences, 0)
+		w.tokens = append(w.tokens, text)
+		w.words = append(w.words, w.word)
 	}
+}
+
+// encoding is what was written, in memory of its own.
+func (w *tokenWriter) encoding(d detail) Encoding {
+	e := sizedEncoding(d, len(w.ids))
+	copy(e.IDs, w.ids)
+	for i := range e.AttentionMask {
+		e.AttentionMask[i] = 1
+	}
+	copy(e.Tokens, w.tokens)
+	copy(e.Offsets, w.offsets)
+	copy(e.WordIDs, w.words)
+	return e
 }

@@ -82,13 +82,15 @@ func (t *Tokenizer) encodeRaw(text string, d detail, splitSpecial bool) (Encodin
 		return Encoding{}, fmt.Errorf("tokenizer: text of %d bytes: at most %d", len(text), math.MaxInt32/4)
 	}
 	text = lossy(text)
-	w := tokenWriterPool.Get().(*tokenWriter)
+	w := newTokenWriter(t, d, text)
 	defer w.release()
-	w.begin(t, d, text)
 	if err := t.cut(newPiece(text, d.texts || t.follow), splitSpecial, w.take); err != nil {
 		return Encoding{}, err
 	}
-	return w.encoding, w.failed
+	if w.failed != nil {
+		return Encoding{}, w.failed
+	}
+	return w.encoding(d), nil
 }
 
 // cut takes a text to the pieces that the model sees and the added tokens between them, and gives them to

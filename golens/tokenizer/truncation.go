@@ -132,9 +132,9 @@ func (c Truncation) cut(e *Encoding, n int) error {
 		return fmt.Errorf("tokenizer: truncation stride %d: %w: expected less than the %d tokens that are left of the text", c.Stride, ErrTruncation, n)
 	}
 	if c.Side == "left" {
-		*e = whole.slice(size-n, size)
+		*e = whole.slice(size-n, size, size)
 	} else {
-		*e = whole.slice(0, n)
+		*e = whole.slice(0, n, n)
 	}
 	if c.KeepOverflow {
 		*e = e.clone() // parts may overlap, and are changed each for itself later
@@ -144,7 +144,7 @@ func (c Truncation) cut(e *Encoding, n int) error {
 		if c.Side == "left" {
 			from, to = max(size-at-n, 0), size-at
 		}
-		part := whole.slice(from, to)
+		part := whole.slice(from, to, to)
 		e.Overflowing = append(e.Overflowing, part.clone())
 		if at+n >= size {
 			break
