@@ -88,9 +88,9 @@ func parseWords(words string) ([]int, error) {
 }
 
 // TokenizerEncode encodes packed texts with options (JSON). The result is the handle of an int64 tensor: the number of
-// values before the first id; the number of encodings; for each the number of its parts (itself and what overflows), and
-// their lengths; then for all parts one after another the ids, and as many type ids, attention masks and masks of special
-// tokens. With detailed come four more columns, begin and end of offsets, words, and which text of a pair; then the
+// values before the first id; the number of tokens; the number of encodings; for each the number of its parts (itself and
+// what overflows), and their lengths; then for all parts one after another the ids, and as many type ids, attention masks
+// and masks of special tokens. With detailed come four more columns, begin and end of offsets, words, and which text of a pair; then the
 // number of tokens that are not spelled as the vocabulary has them, for each its place and the bytes of its spelling, and
 // these bytes, eight in a value.
 func TokenizerEncode(h int64, options, words, texts string, detailed bool) (handle int64, err error) {
@@ -179,7 +179,7 @@ func (s *surfaces) appendTo(out []int64) []int64 {
 }
 
 func exportEncodings(encodings []tokenizer.Encoding, s *surfaces, detailed bool) (int64, error) {
-	head, total := 2+len(encodings), 0
+	head, total := 3+len(encodings), 0
 	eachPart(encodings, func(e *tokenizer.Encoding) {
 		head++
 		total += len(e.IDs)
@@ -194,7 +194,7 @@ func exportEncodings(encodings []tokenizer.Encoding, s *surfaces, detailed bool)
 	}
 	defer t.Release()
 	out := t.Int64s()[:0]
-	out = append(out, int64(head), int64(len(encodings)))
+	out = append(out, int64(head), int64(total), int64(len(encodings)))
 	for i := range encodings {
 		out = append(out, int64(1+len(encodings[i].Overflowing)), int64(len(encodings[i].IDs)))
 		for _, over := range encodings[i].Overflowing {

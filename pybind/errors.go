@@ -42,6 +42,7 @@ var kinds = []struct {
 	{checkpoint.ErrNoWeights, "OSError"},
 	{checkpoint.ErrUnsupported, "NotImplementedError"},
 	{tokenizer.ErrUnsupported, "NotImplementedError"},
+	{tokenizer.ErrNegativeID, "OverflowError"},
 	{model.ErrInput, "ValueError"},
 	{errValue, "ValueError"},
 }

@@ -19,6 +19,9 @@ import (
 // this package cannot do exactly.
 var ErrUnsupported = errors.New("not supported")
 
+// ErrNegativeID is wrapped by the error about an id below 0. Ids beyond the vocabulary are no error.
+var ErrNegativeID = errors.New("no token id")
+
 // Tokenizer is immutable once it is loaded, and safe for concurrent use.
 type Tokenizer struct {
 	added      *addedTokens
@@ -129,7 +132,7 @@ func (t *Tokenizer) Decode(ids []int, skipSpecial bool) (string, error) {
 	tokens := make([]string, 0, len(ids))
 	for i, id := range ids {
 		if id < 0 {
-			return "", fmt.Errorf("tokenizer: id %d at index %d: expected a token id, 0 to %d", id, i, t.VocabSize()-1)
+			return "", fmt.Errorf("tokenizer: id %d at index %d: %w: expected 0 to %d", id, i, ErrNegativeID, t.VocabSize()-1)
 		}
 		s, ok := t.IDToDecoded(id)
 		if ok && !(skipSpecial && t.added.special[s]) {

@@ -25,15 +25,11 @@ class EncodedBatch:
     __slots__ = ("_engine", "_head", "_numbers", "_question", "_surface", "_total")
 
     def __init__(self, engine: EngineTokenizer, question: Question, detailed: bool) -> None:
-        self._engine, self._question = engine, question
+        self._engine = engine
+        self._question = None if detailed else question
         self._numbers = engine.numbers(question, detailed)
-        self._head = self._numbers[0]
+        self._head, self._total = self._numbers[0], self._numbers[1]
         self._surface: dict[int, str] | None = None
-        if detailed:
-            self._total = sum(part[1] - part[0] for row in self.parts() for part in row)
-            self._question = None
-        else:
-            self._total = (len(self._numbers) - self._head) // len(_LEAN)
 
     @property
     def has_post_processor(self) -> bool:
@@ -42,7 +38,9 @@ class EncodedBatch:
 
     def parts(self) -> list[list[tuple[int, int]]]:
         """For each encoding where it begins and ends in the columns, and then what overflowed of it."""
-        head = self._numbers[1 : self._head].tolist()
+        head = self._numbers[2 : self._head].tolist()
+        if head[:2] == [1, 1]:  # one text, nothing of it cut off
+            return [[(0, self._total)]]
         out, at, place = [], 1, 0
         for _ in range(head[0]):
             row = []

@@ -20,6 +20,7 @@ _KINDS: dict[str, type[Exception]] = {
         FileNotFoundError,
         OSError,
         MemoryError,
+        OverflowError,
         RuntimeError,
     )
 }

@@ -98,11 +98,13 @@ class EngineTokenizer:
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""
-        flat = array("q", ids[0] if len(ids) == 1 else [index for row in ids for index in row])
-        if flat and min(flat) < 0:
-            raise OverflowError(f"{min(flat)} is no token id: ids are not negative")
+        if len(ids) == 1:
+            flat = array("q", ids[0])
+            lengths = str(len(flat))
+        else:
+            flat = array("q", [index for row in ids for index in row])
+            lengths = ",".join([str(len(row)) for row in ids])
         address, count = flat.buffer_info()
-        lengths = ",".join([str(len(row)) for row in ids])
         handle = native.borrow(address, _INT64, (count,))
         try:
             return unpack(
