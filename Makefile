@@ -136,7 +136,7 @@ $(DEMO)/.ready: $(PACKAGE_SOURCES) $(BUILD_FILES)
 demo: $(DEMO)/.ready $(SMOLLM2) ## installs the package and looks into SmolLM2: tables here, pictures in one HTML page
 	$(DEMO)/bin/python examples/first_look.py $(SMOLLM2)
 
-bench: dev $(LIVE)/.ready $(SMOLLM2) ## side by side with the peers
+bench: dev $(LIVE)/.ready $(SMOLLM2) $(VOCABULARIES) ## side by side with the peers
 	$(LIVE)/bin/python -m bench $(SMOLLM2)
 
 # ---- habits ----

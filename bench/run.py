@@ -220,7 +220,16 @@ def conditions(rounds: int) -> str:
     )
 
 
+def _table(of: str, peer: str, lines: list[Line]) -> str:
+    if not lines:
+        return ""
+    head = [f"| {of} | what | {peer} | {OURS} | unit | ratio |", "|---|---|---:|---:|---|---:|"]
+    return "\n".join([*head, *(line.markdown() for line in lines)])
+
+
 def main() -> None:
+    from .tokens import tokenizing
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -251,16 +260,14 @@ def main() -> None:
     if wanted("a hook that does nothing"):
         lines += hook_costs(options.cache, rounds, 50 if options.quick else 300)
     lines += own_modules(rounds, 50 if options.quick else 300, wanted)
+    tokens = tokenizing(options.cache, rounds, wanted)
     # the import is measured with every model and shown once
     unique = {(line.model, line.what): line for line in lines}
-    table = "\n".join(
-        [
-            "| model | what | transformer_lens | transformer_lens_go | unit | ratio |",
-            "|---|---|---:|---:|---|---:|",
-            *(line.markdown() for line in unique.values()),
-        ]
-    )
-    report = f"# Side by side\n\n{conditions(rounds)}\n\n{table}\n"
+    tables = [
+        _table("model", PEER, list(unique.values())),
+        _table("tokenizer", "tokenizers", tokens),
+    ]
+    report = "\n\n".join(["# Side by side", conditions(rounds), *filter(None, tables)]) + "\n"
     print("\n" + report)
     if options.out:
         options.out.write_text(report, "utf-8")

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -34,6 +35,8 @@ class Worker:
     def __init__(self, module: str) -> None:
         self.module = module
         self.model: Any = None
+        self.tokenizer: Any = None
+        self.ids: list[int] = []
 
     def do_import(self, with_torch: bool) -> dict[str, Any]:
         """Seconds to import torch, if asked to do so first, and then the library."""
@@ -115,10 +118,41 @@ class Worker:
         with torch.no_grad():
             return {"logits": self.model(rows.ids(1, 16))[0, -1, :64].tolist()}
 
+    def do_open_tokenizer(self, file: str) -> dict[str, Any]:
+        """Opens a tokenizer.json without truncation and padding; some ids, by which run.py sees that all agree."""
+        from . import token_rows
+
+        self.tokenizer = importlib.import_module(self.module).Tokenizer.from_file(file)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        encoded = self.tokenizer.encode(token_rows.LONG)
+        self.ids = encoded.ids
+        return {
+            "ids": self.ids,
+            "offsets": encoded.offsets,
+            "text": self.tokenizer.decode(self.ids),
+        }
+
+    def do_token_row(self, name: str) -> dict[str, Any]:
+        """Microseconds a token, or milliseconds of the whole: the median of as many runs as take a fifth of a second."""
+        from . import token_rows
+
+        row = next(row for row in token_rows.ROWS if row.name == name)
+        count = row.tokens(self.tokenizer) if row.tokens else None
+        row.run(self.tokenizer, self.ids)
+        seconds: list[float] = []
+        while sum(seconds) < 0.2:
+            start = time.perf_counter()
+            result = row.run(self.tokenizer, self.ids)
+            seconds.append(time.perf_counter() - start)
+            del result
+        median = statistics.median(seconds)
+        return {"time": 1e6 * median / count if count else 1e3 * median}
+
     def do_versions(self) -> dict[str, Any]:
         from importlib import metadata
 
-        names = (self.module.replace("_", "-"), "torch", "transformers")
+        names = (self.module.replace("_", "-"), "torch", "transformers", "tokenizers")
         found = {}
         for name in names:
             try:
