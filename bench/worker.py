@@ -134,7 +134,7 @@ class Worker:
         }
 
     def do_token_row(self, name: str) -> dict[str, Any]:
-        """Microseconds a token, or milliseconds of the whole: the median of as many runs as take a fifth of a second."""
+        """Microseconds a token, or milliseconds of the whole: the median of runs for 0.2 seconds."""
         from . import token_rows
 
         row = next(row for row in token_rows.ROWS if row.name == name)

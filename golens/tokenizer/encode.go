@@ -149,6 +149,9 @@ func (t *Tokenizer) encodeInput(in Input, o Options) (Encoding, error) {
 		if err := o.Truncation.apply(parts, added); err != nil {
 			return Encoding{}, err
 		}
+		if err := checkOverflow(parts); err != nil {
+			return Encoding{}, err
+		}
 	}
 	return t.finish(d, parts, o.AddSpecial), nil
 }

@@ -153,6 +153,22 @@ func (c Truncation) cut(e *Encoding, n int) error {
 	return nil
 }
 
+// maxOverflow bounds the tokens that a pair of texts may overflow into: each part that is cut off one text
+// goes with each of the other, which soon is more than memory holds.
+const maxOverflow = 1 << 26
+
+func checkOverflow(parts []Encoding) error {
+	total, tokens := 1, 0
+	for _, p := range parts {
+		total *= 1 + len(p.Overflowing)
+		tokens += len(p.IDs)
+	}
+	if len(parts) > 1 && total*max(tokens, 1) > maxOverflow {
+		return fmt.Errorf("tokenizer: truncation: %w: the texts overflow into %d pairs of parts of %d tokens; cut only one of them, or do not keep what overflows", ErrTruncation, total, tokens)
+	}
+	return nil
+}
+
 // parseTruncation reads the truncation that a tokenizer.json stores.
 func parseTruncation(raw json.RawMessage) (*Truncation, error) {
 	if isNull(raw) {

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._engine.tokenizer import LIMITS, EngineTokenizer
 from .async_encoding import AsyncEncoding
@@ -44,6 +44,15 @@ class AddedToken:
 
     def __str__(self) -> str:
         return self.content
+
+
+class _How(NamedTuple):
+    """How texts are given and encoded."""
+
+    pretokenized: bool
+    special: bool
+    detailed: bool = True
+    overflow: bool = True
 
 
 class Tokenizer(TokenizerFile, AsyncEncoding):
@@ -96,9 +105,8 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
     ) -> Encoding:
         """Encode a text, or a pair of texts as one. With `is_pretokenized` a text is a list of words."""
         item = sequence if pair is None else (sequence, pair)
-        return self._encode([item], is_pretokenized, add_special_tokens, [pair is not None], True)[
-            0
-        ]
+        how = _How(is_pretokenized, add_special_tokens)
+        return self._encode([item], [pair is not None], how)[0]
 
     def encode_batch(
         self,
@@ -110,40 +118,34 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         on.
         """
         items, pairs = _batch(input, is_pretokenized)
-        return self._encode(items, is_pretokenized, add_special_tokens, pairs, True)
+        return self._encode(items, pairs, _How(is_pretokenized, add_special_tokens))
 
     def encode_batch_fast(
         self,
         input: Sequence[Any],
         is_pretokenized: bool = False,
         add_special_tokens: bool = True,
+        *,
+        keep_overflow: bool = True,
     ) -> list[Encoding]:
         """As `encode_batch`, for ids and masks: offsets, words and tokens cost as much again when they are asked
-        for.
+        for. Without `keep_overflow` what truncation cuts off is not kept.
         """
         items, pairs = _batch(input, is_pretokenized)
-        return self._encode(items, is_pretokenized, add_special_tokens, pairs, False)
+        how = _How(is_pretokenized, add_special_tokens, detailed=False, overflow=keep_overflow)
+        return self._encode(items, pairs, how)
 
-    def _encode(
-        self,
-        items: list[Any],
-        pretokenized: bool,
-        special: bool,
-        pairs: list[bool],
-        detailed: bool,
-    ) -> list[Encoding]:
+    def _encode(self, items: list[Any], pairs: list[bool], how: _How) -> list[Encoding]:
         """Encode items, each kind (texts, pairs) by itself."""
-        kinds = set(pairs)
+        kinds, padding = set(pairs), self._padding
         if len(kinds) < 2:
-            pair, padding = kinds == {True}, self._padding
-            return self._encode_kind(items, pretokenized, special, pair, padding, detailed)
-        padding = self._padding
+            return self._encode_kind(items, kinds == {True}, padding, how)
         while True:
             out: list[Any] = [None] * len(items)
             for kind in kinds:
                 places = [i for i, is_pair in enumerate(pairs) if is_pair is kind]
                 chosen = [items[i] for i in places]
-                made = self._encode_kind(chosen, pretokenized, special, kind, padding, detailed)
+                made = self._encode_kind(chosen, kind, padding, how)
                 for i, encoding in zip(places, made, strict=True):
                     out[i] = encoding
             if padding is None or padding["length"] is not None:
@@ -151,26 +153,21 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
             padding = {**padding, "length": max(map(len, out))}  # the longest of both kinds
 
     def _encode_kind(
-        self,
-        items: list[Any],
-        pretokenized: bool,
-        special: bool,
-        pair: bool,
-        padding: dict[str, Any] | None,
-        detailed: bool,
+        self, items: list[Any], pair: bool, padding: dict[str, Any] | None, how: _How
     ) -> list[Encoding]:
         texts = [text for item in items for text in item] if pair else items
         words = None
-        if pretokenized:
+        if how.pretokenized:
             texts = [_words(text) for text in texts]
             words = [len(text) for text in texts]
             texts = [word for text in texts for word in text]
         split = bool(self.encode_special_tokens)
-        cut = None if self._truncation is None else tuple(self._truncation.items())
+        cut = None
+        if self._truncation is not None:
+            cut = (*self._truncation.items(), ("keep_overflow", how.overflow))
         fill = None if padding is None else tuple(padding.items())
-        batch = self._engine.encode(
-            texts, _options(bool(special), pair, split, cut, fill), words, detailed
-        )
+        options = _options(bool(how.special), pair, split, cut, fill)
+        batch = self._engine.encode(texts, options, words, how.detailed)
         return [Encoding(batch, parts, 2 if pair else 1) for parts in batch.parts()]
 
     # tokens to text
@@ -325,7 +322,6 @@ def _options(special: bool, pairs: bool, split: bool, cut: tuple | None, fill: t
     options: dict[str, Any] = {"AddSpecial": special, "Pairs": pairs, "SplitSpecial": split}
     if cut is not None:
         options["Truncation"] = {LIMITS[key]: value for key, value in cut}
-        options["Truncation"]["KeepOverflow"] = True
     if fill is not None and dict(fill)["length"] != 0:
         options["Padding"] = {LIMITS[key]: value or 0 for key, value in fill}
         options["Padding"]["Token"] = dict(fill)["pad_token"]

@@ -164,7 +164,12 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
         def made(texts: Any, pairs: Any) -> BatchEncoding:
             single, items = _inputs(texts, pairs, is_split_into_words)
             encodings = self._encodings(
-                items, is_split_into_words, add_special_tokens, limits, split
+                items,
+                is_split_into_words,
+                add_special_tokens,
+                limits,
+                split,
+                return_overflowing_tokens,
             )
             if verbose and max_length is None:
                 self._warn_of_length(encodings)
@@ -230,6 +235,7 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
         special: bool,
         limits: tuple[dict[str, Any] | None, dict[str, Any] | None],
         split_special: bool,
+        overflow: bool,
     ) -> list[Encoding]:
         core = copy.copy(self._core)  # calls from other threads must not see these limits
         core.encode_special_tokens = split_special
@@ -239,7 +245,10 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
         if padded:
             core.enable_padding(**padded)
         return core.encode_batch_fast(
-            items, is_pretokenized=split_into_words, add_special_tokens=special
+            items,
+            is_pretokenized=split_into_words,
+            add_special_tokens=special,
+            keep_overflow=overflow,
         )
 
     def _warn_of_length(self, encodings: list[Encoding]) -> None:

@@ -21,6 +21,7 @@ LIMITS = {
     "stride": "Stride",
     "strategy": "Strategy",
     "direction": "Side",
+    "keep_overflow": "KeepOverflow",
     "length": "Length",
     "pad_to_multiple_of": "MultipleOf",
     "pad_id": "ID",
