@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
-	"github.com/dlclark/regexp2"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer/oniguruma"
 )
 
 // match is a range of bytes; hit is false for what lies between two matches.
@@ -21,19 +20,18 @@ type match struct {
 
 // pattern is a compiled regular expression or a literal string.
 type pattern struct {
-	re      *regexp2.Regexp
+	re      *oniguruma.Regexp
 	literal string
 }
 
 // compilePattern compiles an expression written for Oniguruma, which is what tokenizer.json holds.
 func compilePattern(expr string) (*pattern, error) {
-	translated, err := translateRegexp(expr)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
-	}
-	re, err := regexp2.Compile(translated, regexp2.None)
-	if err != nil {
+	re, err := oniguruma.Compile(expr)
+	switch {
+	case errors.Is(err, oniguruma.ErrUnsupported):
 		return nil, fmt.Errorf("regular expression %q: %w: %w", expr, ErrUnsupported, err)
+	case err != nil:
+		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
 	}
 	return &pattern{re: re}, nil
 }
@@ -45,43 +43,26 @@ func literalPattern(s string) (*pattern, error) {
 	return &pattern{literal: s}, nil
 }
 
-var runePool = sync.Pool{New: func() any { return new([]rune) }}
-
-// each calls f for every match and every stretch between matches, in order.
+// each calls f for every match and every stretch between matches, in order. Hugging Face's tokenizers
+// search no empty text.
 func (p *pattern) each(text string, f func(match)) error {
+	if text == "" {
+		return nil
+	}
 	if p.re == nil {
 		p.eachLiteral(text, f)
 		return nil
 	}
-	buf := runePool.Get().(*[]rune)
-	defer func() {
-		*buf = (*buf)[:0]
-		if cap(*buf) < 1<<16 {
-			runePool.Put(buf)
+	at := 0
+	err := p.re.Each(text, func(start, end int) {
+		if at < start {
+			f(match{at, start, false})
 		}
-	}()
-	for _, r := range text {
-		*buf = append(*buf, knownRune(r))
-	}
-	at, runes := 0, 0 // the same place, in bytes and in characters
-	advance := func(to int) int {
-		for ; runes < to; runes++ {
-			_, n := utf8.DecodeRuneInString(text[at:])
-			at += n
-		}
-		return at
-	}
-	m, err := p.re.FindRunesMatch(*buf)
-	for ; m != nil && err == nil; m, err = p.re.FindNextMatch(m) {
-		before := at
-		start := advance(m.Index)
-		if before < start {
-			f(match{before, start, false})
-		}
-		f(match{start, advance(m.Index + m.Length), true})
-	}
+		f(match{start, end, true})
+		at = end
+	})
 	if err != nil {
-		return fmt.Errorf("tokenizer: regular expression %s: %w", p.re, err)
+		return fmt.Errorf("tokenizer: %w", err)
 	}
 	if at < len(text) {
 		f(match{at, len(text), false})

@@ -1,5 +1,5 @@
-// Where the Unicode data of Go and of Hugging Face's tokenizers differ. Go 1.26 knows Unicode 15.0;
-// Oniguruma, which splits text there, 16.0; its character tests 17.0; its normalizer 9.0. Tokens must
+// Where the Unicode data of Go and of Hugging Face's tokenizers differ. Go 1.26 knows Unicode 15.0; the
+// character tests there 17.0; the normalizer 9.0. Tokens must
 // not depend on that, so the differences are listed here. Tests compare whole tables.
 
 package tokenizer
@@ -51,8 +51,7 @@ var newerRunes = []newerRange{
 	{0x2EBF0, 0x2EE5D, likeLo},
 }
 
-// knownRune is r, or a character of its category when Go's tables do not have it yet. Text is mapped
-// through it before a regular expression sees it; it keeps the number of characters.
+// knownRune is r, or a character of its category when Go's tables do not have it yet.
 func knownRune(r rune) rune {
 	if r < newerRunes[0].lo {
 		return r
