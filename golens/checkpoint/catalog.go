@@ -20,6 +20,7 @@ type catalog struct {
 	path    string
 	names   []string
 	entries map[string]Entry
+	blocks  bool // holds quantised tensors, which loading unpacks, so that the mapping may go afterwards
 
 	mu       sync.RWMutex // held for reading while mapped memory is read
 	storages []*tensor.Storage
@@ -58,6 +59,7 @@ func (c *catalog) add(storage *tensor.Storage, entries []Entry) {
 		e.storage = storage
 		c.names = append(c.names, e.Name)
 		c.entries[e.Name] = e
+		c.blocks = c.blocks || kinds[e.Kind].length > 1
 	}
 }
 
@@ -73,6 +75,10 @@ func (c *catalog) Entry(name string) (Entry, bool) {
 	return e, ok
 }
 
+// smallTensor is the size in bytes up to which a tensor of a quantised file is copied and not mapped. The norms among its
+// weights are all that would keep it mapped, and with each of them come the pages around it.
+const smallTensor = 1 << 16
+
 // Load gives a tensor as contiguous float32; see Source.
 func (c *catalog) Load(name string) (*tensor.Tensor, error) {
 	c.mu.RLock()
@@ -86,7 +92,7 @@ func (c *catalog) Load(name string) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("checkpoint: %s: tensor %q is stored as %s: %w; kinds that can be loaded: %s",
 			c.path, name, e.Kind, ErrUnsupported, loadableKinds())
 	}
-	if e.Kind == F32 && e.offset%4 == 0 {
+	if e.Kind == F32 && e.offset%4 == 0 && (!c.blocks || e.size > smallTensor) {
 		return c.wrap(name)(tensor.FromStorage(e.storage, e.offset, tensor.Float32, e.Shape, nil))
 	}
 	t, err := tensor.New(tensor.Float32, e.Shape...)

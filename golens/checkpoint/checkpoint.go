@@ -62,7 +62,8 @@ type Source interface {
 	Names() []string
 	Entry(name string) (Entry, bool)
 	// Load gives the values as contiguous float32: a view of the mapped file where it holds aligned float32 (writes
-	// never reach the file), else widened into memory of its own. Wider values are rounded to the nearest.
+	// never reach the file), unless it is small in a quantised file; else widened into memory of its own. Wider values
+	// are rounded to the nearest.
 	Load(name string) (*tensor.Tensor, error)
 	// LoadRaw gives what is stored in its own dtype, viewed where alignment allows. Kinds that no tensor.DType
 	// describes (quantised blocks among them) come as Uint8, the last dimension counting bytes.

@@ -86,6 +86,23 @@ func TestGGUFLoad(t *testing.T) {
 	x.Release()
 }
 
+// TestSmallTensorsLetTheFileGo loads all of a quantised file: nothing of it stays mapped after Close.
+func TestSmallTensorsLetTheFileGo(t *testing.T) {
+	g := openGGUFBytes(t, append(smallGGUF(3), make([]byte, 8)...))
+	mapped := g.storages[0].Retain()
+	defer mapped.Release()
+	x, err := g.Load("w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Release()
+	g.Close()
+	if refs := mapped.Refs(); refs != 1 {
+		t.Errorf("%d references to the mapping beside the test's own", refs-1)
+	}
+	sameBits(t, "w", x.Float32s(), []float32{1, 2, 3, 4, 5, 6})
+}
+
 func TestGGUFZeroSizesAndScalars(t *testing.T) {
 	g := openGGUFBytes(t, append(smallGGUF(2), make([]byte, 8)...))
 	if got := load(t, g, "none"); len(got) != 0 {
