@@ -11,19 +11,15 @@ import (
 )
 
 // symbol is a token of the word being merged, in a list linked by index. length is 0 once it has
-// been merged into its left neighbour.
-type symbol struct{ id, prev, next, length int32 }
+// been merged into its left neighbour. With the next symbol it makes the token pair by the merge of
+// that rank; pair is noToken when they do not merge.
+type symbol struct{ id, prev, next, length, pair, rank int32 }
 
-// candidate is a pair that can be merged. order is rank, then position: the lowest goes first.
-type candidate struct {
-	order uint64
-	id    int32
-}
-
-// mergeWord is the working memory for one word.
+// mergeWord is the working memory for one word. The heap has the pairs that can be merged as their
+// rank, then their position: the lowest goes first.
 type mergeWord struct {
 	symbols []symbol
-	heap    []candidate
+	heap    []uint64
 }
 
 var wordPool = sync.Pool{New: func() any { return new(mergeWord) }}
@@ -43,64 +39,77 @@ func (w *mergeWord) add(id, length int32) {
 	w.symbols = append(w.symbols, symbol{id: id, prev: i - 1, next: -1, length: length})
 }
 
-// mergeAll merges until no pair is left. A candidate is stale when its pair has changed meanwhile.
+// mergeAll merges until no pair is left.
 func (w *mergeWord) mergeAll(merges *mergeTable) {
 	s := w.symbols
-	for i := 0; i+1 < len(s); i++ {
-		if m, ok := merges.get(s[i].id, s[i+1].id); ok {
-			w.heap = append(w.heap, candidate{uint64(uint32(m.rank))<<32 | uint64(i), m.id})
+	for i := range s {
+		if w.findPair(merges, int32(i)) {
+			w.heap = append(w.heap, uint64(uint32(s[i].rank))<<32|uint64(i))
 		}
 	}
 	for i := len(w.heap)/2 - 1; i >= 0; i-- {
-		w.down(i)
+		w.sink(i, w.heap[i])
 	}
 	for len(w.heap) > 0 {
 		top := w.pop()
-		pos := int32(uint32(top.order))
+		rank, pos := int32(top>>32), int32(uint32(top))
 		left := &s[pos]
-		if left.length == 0 || left.next < 0 {
+		// The pair may have changed meanwhile; one that makes the same token counts as the same.
+		if left.length == 0 || left.pair == noToken || left.rank != rank && left.pair != merges.byRank[rank] {
 			continue
 		}
 		right := &s[left.next]
-		if m, ok := merges.get(left.id, right.id); !ok || m.id != top.id {
-			continue
-		}
-		left.id = top.id
+		left.id = left.pair
 		left.length += right.length
 		left.next = right.next
 		right.length = 0
 		if left.next >= 0 {
 			s[left.next].prev = pos
-			w.offer(merges, pos, left.id, s[left.next].id)
 		}
+		w.offer(merges, pos)
 		if left.prev >= 0 {
-			w.offer(merges, left.prev, s[left.prev].id, left.id)
+			w.offer(merges, left.prev)
 		}
 	}
 }
 
-func (w *mergeWord) offer(merges *mergeTable, pos, a, b int32) {
-	if m, ok := merges.get(a, b); ok {
-		w.heap = append(w.heap, candidate{uint64(uint32(m.rank))<<32 | uint64(uint32(pos)), m.id})
-		w.up(len(w.heap) - 1)
+// findPair looks up what a symbol makes with the next one.
+func (w *mergeWord) findPair(merges *mergeTable, pos int32) bool {
+	left := &w.symbols[pos]
+	left.pair = noToken
+	if left.next < 0 {
+		return false
+	}
+	m, ok := merges.get(left.id, w.symbols[left.next].id)
+	if ok {
+		left.pair, left.rank = m.id, m.rank
+	}
+	return ok
+}
+
+func (w *mergeWord) offer(merges *mergeTable, pos int32) {
+	if w.findPair(merges, pos) {
+		w.heap = append(w.heap, 0)
+		w.rise(len(w.heap)-1, uint64(uint32(w.symbols[pos].rank))<<32|uint64(uint32(pos)))
 	}
 }
 
-func (w *mergeWord) pop() candidate {
+func (w *mergeWord) pop() uint64 {
 	h := w.heap
 	top, last := h[0], len(h)-1
-	h[0] = h[last]
 	w.heap = h[:last]
-	w.down(0)
+	if last > 0 {
+		w.sink(0, h[last])
+	}
 	return top
 }
 
-func (w *mergeWord) up(i int) {
+// rise puts c into the free place i of the heap, or above it.
+func (w *mergeWord) rise(i int, c uint64) {
 	h := w.heap
-	c := h[i]
 	for i > 0 {
 		parent := (i - 1) / 2
-		if h[parent].order <= c.order {
+		if h[parent] <= c {
 			break
 		}
 		h[i] = h[parent]
@@ -109,25 +118,29 @@ func (w *mergeWord) up(i int) {
 	h[i] = c
 }
 
-func (w *mergeWord) down(i int) {
+// sink puts c into the free place i of the heap, or below it. What is sunk comes from the bottom as a
+// rule and returns there: so the place goes down first, and c rises from it.
+func (w *mergeWord) sink(i int, c uint64) {
 	h := w.heap
-	if len(h) == 0 {
-		return
-	}
-	c := h[i]
+	root := i
 	for {
 		child := 2*i + 1
 		if child >= len(h) {
 			break
 		}
-		if child+1 < len(h) && h[child+1].order < h[child].order {
+		if child+1 < len(h) && h[child+1] < h[child] {
 			child++
-		}
-		if c.order <= h[child].order {
-			break
 		}
 		h[i] = h[child]
 		i = child
+	}
+	for i > root {
+		parent := (i - 1) / 2
+		if parent < root || h[parent] <= c {
+			break
+		}
+		h[i] = h[parent]
+		i = parent
 	}
 	h[i] = c
 }

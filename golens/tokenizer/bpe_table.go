@@ -10,18 +10,19 @@ type merged struct{ rank, id int32 }
 
 // mergeTable is read-only once it is filled. Its zero value is empty.
 type mergeTable struct {
-	keys  []uint64 // pairKey and 1, so that 0 is an empty place
-	to    []merged
-	shift int
+	keys   []uint64 // 0 is an empty place
+	to     []merged
+	shift  int
+	byRank []int32 // the token that the merge of each rank makes
 }
 
 // newMergeTable has room for n pairs; at most half of the places are ever taken.
 func newMergeTable(n int) mergeTable {
 	size := bits.Len(uint(max(2*n, 2) - 1))
-	return mergeTable{make([]uint64, 1<<size), make([]merged, 1<<size), 64 - size}
+	return mergeTable{make([]uint64, 1<<size), make([]merged, 1<<size), 64 - size, make([]int32, n)}
 }
 
-// pairKey is never 0: ids are below 2^24.
+// pairKey is never 0, the place of which is empty: ids are below 2^24.
 func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) + 1 }
 
 // place is where a key is or belongs (Fibonacci hashing, Knuth 6.4).
@@ -37,6 +38,7 @@ func (t *mergeTable) place(key uint64) int {
 func (t *mergeTable) set(a, b int32, m merged) {
 	at := t.place(pairKey(a, b))
 	t.keys[at], t.to[at] = pairKey(a, b), m
+	t.byRank[m.rank] = m.id
 }
 
 func (t *mergeTable) get(a, b int32) (merged, bool) {

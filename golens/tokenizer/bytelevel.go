@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // alphabetEnd is the first code point after the alphabet.
@@ -68,6 +69,9 @@ func spell(s string) string {
 	return out.String()
 }
 
+// gpt2Pattern is what ByteLevel splits with when nothing else does: compiled once for all tokenizers.
+var gpt2Pattern = sync.OnceValues(func() (*pattern, error) { return compilePattern(splitGPT2) })
+
 type byteLevelPre struct {
 	addPrefixSpace bool
 	split          *pattern // nil: the text is not split here
@@ -87,7 +91,7 @@ func newByteLevelPre(raw json.RawMessage) (preTokenizer, error) {
 func newByteLevel(addPrefixSpace, useRegex bool) (preTokenizer, error) {
 	p := byteLevelPre{addPrefixSpace: addPrefixSpace}
 	if useRegex {
-		split, err := compilePattern(splitGPT2)
+		split, err := gpt2Pattern()
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +158,11 @@ type byteLevelDecoder struct{}
 // decodeChain joins all tokens: a character may be spread over several of them. A token that is not
 // spelled in the alphabet (an added token, usually) stands for its own text.
 func (byteLevelDecoder) decodeChain(tokens []string) ([]string, error) {
-	var out []byte
+	size := 0
+	for _, t := range tokens {
+		size += len(t)
+	}
+	out := make([]byte, 0, size)
 	for _, t := range tokens {
 		mark := len(out)
 		for _, r := range t {
