@@ -21,6 +21,7 @@ type bpe struct {
 	// alphabet is the id of each character up to the end of the byte-level alphabet, or -1.
 	alphabet     [alphabetEnd]int32
 	plain        bool // no prefix or suffix: a character is looked up as it is
+	fallsApart   bool // tokens are spelled as what they are merged of, so that long words have seams
 	prefix       string
 	suffix       string
 	unk          string // "" when there is none
@@ -30,6 +31,7 @@ type bpe struct {
 	bytes        [256]int32 // ids of <0x00> ... <0xFF>, or -1
 	spelled      [256]int32 // ids of the bytes as the byte-level alphabet spells them, or -1
 
+	seams     seams
 	cache     wordCache
 	byteCache wordCache // of words as they stand, which tokenizeBytes is given
 }
@@ -118,6 +120,7 @@ func newBPE(cfg bpeConfig) (*bpe, error) {
 	if err := m.setMerges(cfg.merges); err != nil {
 		return nil, err
 	}
+	m.fallsApart = m.plain && m.uniqueIDs()
 	for r := range m.alphabet {
 		m.alphabet[r] = m.idOr(string(rune(r)), -1)
 	}
@@ -158,6 +161,14 @@ func (m *bpe) tokenize(word string, dst []token) ([]token, error) {
 			return append(dst, token{id, 0, int32(len(word))}), nil
 		}
 	}
+	if m.fallsApart && len(word) >= longWord {
+		return m.tokenizeLong(word, dst)
+	}
+	return m.mergeCached(word, dst)
+}
+
+// mergeCached is the tokens that merging alone makes of a word.
+func (m *bpe) mergeCached(word string, dst []token) ([]token, error) {
 	if found, ok := m.cache.get(word); ok {
 		return append(dst, found...), nil
 	}

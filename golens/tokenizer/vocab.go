@@ -56,3 +56,14 @@ func (v *vocabTable) tokenText(id int32) (string, bool) {
 func (v *vocabTable) vocabulary() map[string]int32 { return v.vocab }
 
 func (v *vocabTable) size() int { return len(v.vocab) }
+
+// uniqueIDs says whether no two tokens have one id.
+func (v *vocabTable) uniqueIDs() bool {
+	n := 0
+	for _, known := range v.known {
+		if known {
+			n++
+		}
+	}
+	return n == len(v.vocab)
+}

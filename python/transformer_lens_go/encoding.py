@@ -1,24 +1,16 @@
 """`Encoding`: the tokens of a text or of a pair of texts, with the interface of `tokenizers.Encoding`.
 
-A view of an `EncodedBatch` of the engine; it copies a column of numbers into a list when it is asked for.
+A view of an `EncodedBatch` of the engine: it copies a column of numbers into a list when it is asked for. Changed
+or pickled it has lists of its own (`encoding_edits.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ._engine.encoded import EncodedBatch
-
-_COLUMNS = (
-    "ids",
-    "type_ids",
-    "attention_mask",
-    "special_tokens_mask",
-    "offsets",
-    "tokens",
-    "word_ids",
-    "sequence_ids",
-)
+from .encoding_edits import COLUMNS, Tokens, filled, joined, parts, ranges_of
 
 
 class Encoding:
@@ -34,14 +26,18 @@ class Encoding:
     def __init__(self, batch: EncodedBatch, parts: list[tuple[int, int]], n_sequences: int) -> None:
         self._batch: EncodedBatch | None = batch
         self._begin, self._end = parts[0]
-        self._fixed: dict[str, list] = {}
+        self._fixed: Tokens | None = None
         self.n_sequences = n_sequences
         self.overflowing = [Encoding(batch, [part], n_sequences) for part in parts[1:]]
 
     def _column(self, name: str) -> list:
         if self._batch is None:
-            return list(self._fixed[name])
+            return self._own(name)
         return self._batch.column(name, self._begin, self._end)
+
+    def _own(self, name: str) -> list:
+        assert self._fixed is not None
+        return list(self._fixed.columns[name])
 
     @property
     def ids(self) -> list[int]:
@@ -67,21 +63,21 @@ class Encoding:
     def tokens(self) -> list[str]:
         """Tokens as the vocabulary spells them; what a Unigram model does not know as the text has it."""
         if self._batch is None:
-            return list(self._fixed["tokens"])
+            return self._own("tokens")
         return self._batch.tokens(self._begin, self._end)
 
     @property
     def offsets(self) -> list[tuple[int, int]]:
         """The characters of its text that each token stands for, half open; (0, 0) for added tokens."""
         if self._batch is None:
-            return list(self._fixed["offsets"])
+            return self._own("offsets")
         return list(zip(self._column("begins"), self._column("ends"), strict=True))
 
     @property
     def word_ids(self) -> list[int | None]:
         """The number of each token's word within its text; None for added tokens."""
         if self._batch is None:
-            return list(self._fixed["word_ids"])
+            return self._own("word_ids")
         return [None if word < 0 else word for word in self._column("word_ids")]
 
     words = word_ids
@@ -89,8 +85,8 @@ class Encoding:
     @property
     def sequence_ids(self) -> list[int | None]:
         """Which text, 0 or 1, each token is from; None for added tokens."""
-        if self._batch is None:
-            return list(self._fixed["sequence_ids"])
+        if self._fixed is not None:
+            return self._fixed.sequence_ids()
         if self._is_untold():
             return [0] * len(self)
         return [None if text < 0 else text for text in self._column("sequence_ids")]
@@ -99,9 +95,9 @@ class Encoding:
         """Whether nobody told the text from what is around it: then all is the text, padding and the place
         behind the last token too, as tokenizers have it.
         """
-        return (
-            self._batch is not None and self.n_sequences == 1 and not self._batch.has_post_processor
-        )
+        if self._batch is None:
+            return self._fixed is None or not self._fixed.ranges
+        return self.n_sequences == 1 and not self._batch.has_post_processor
 
     def token_to_sequence(self, token_index: int) -> int | None:
         """The text that a token is from."""
@@ -152,6 +148,90 @@ class Encoding:
         token = self.char_to_token(char_pos, sequence_index)
         return None if token is None else self.token_to_word(token)
 
+    # changes
+
+    def pad(
+        self,
+        length: int,
+        direction: str = "right",
+        pad_id: int = 0,
+        pad_type_id: int = 0,
+        pad_token: str = "[PAD]",
+    ) -> None:
+        """Fill up to `length` tokens, what overflowed too. ValueError for a direction that is none."""
+        left = _is_left(direction)
+        values: dict[str, Any] = dict.fromkeys(COLUMNS, 0)
+        values.update(ids=pad_id, type_ids=pad_type_id, tokens=pad_token)
+        values.update(offsets=(0, 0), word_ids=None, special_tokens_mask=1)
+        for encoding in (self, *self.overflowing):
+            encoding._become(filled(encoding._tokens(), length, left, values))
+
+    def truncate(self, max_length: int, stride: int = 0, direction: str = "right") -> None:
+        """Cut to `max_length` tokens; the rest, in parts that share `stride` tokens, is what overflows.
+
+        The parts are one text each, whatever they were of before. ValueError for a direction that is none, and
+        for a stride that leaves no room.
+        """
+        left = _is_left(direction)
+        if max_length < 0 or stride < 0:
+            raise OverflowError(
+                f"max_length={max_length}, stride={stride}: expected no negative number"
+            )
+        if len(self) <= max_length:
+            return
+        if max_length == 0:
+            whole = _made(self._tokens())
+            whole.overflowing = self.overflowing
+            self._become(Tokens())
+            self.overflowing = [whole]
+            return
+        if stride >= max_length:
+            raise ValueError(f"stride {stride} must be less than max_length={max_length}")
+        cut = parts(self._tokens(), max_length, stride, left)
+        self._become(cut[0])
+        self.overflowing = [_made(part) for part in cut[1:]]
+
+    @staticmethod
+    def merge(encodings: Sequence[Encoding], growing_offsets: bool = True) -> Encoding:
+        """One encoding of several; their offsets go on from one to the next with `growing_offsets`.
+
+        Each part that overflows of one goes with each that overflows of the others.
+        """
+        merged, overflowing = Tokens(), []
+        for encoding in encodings:
+            tokens = encoding._tokens()
+            others = [other._tokens() for other in encoding.overflowing]
+            overflowing = [
+                joined(mine, theirs, growing_offsets)
+                for mine in overflowing
+                for theirs in (tokens, *others)
+            ] + [joined(merged, theirs, growing_offsets) for theirs in others]
+            merged = joined(merged, tokens, growing_offsets)
+        made = _made(merged)
+        made.overflowing = [_made(part) for part in overflowing]
+        return made
+
+    def set_sequence_id(self, sequence_id: int) -> None:
+        """Say that all tokens are of the text of that number."""
+        tokens = self._tokens()
+        tokens.ranges[sequence_id] = (0, len(tokens))
+        self._become(tokens)
+
+    def _tokens(self) -> Tokens:
+        """The tokens in lists that may be changed."""
+        if self._fixed is not None:
+            return Tokens(dict(self._fixed.columns), dict(self._fixed.ranges))
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        if self._is_untold():
+            return Tokens(columns)
+        empty = dict.fromkeys(range(self.n_sequences), (0, 0))  # a text may have no tokens
+        return Tokens(columns, {**empty, **ranges_of(self.sequence_ids)})
+
+    def _become(self, tokens: Tokens) -> None:
+        self._batch, self._fixed = None, tokens
+        self._begin, self._end = 0, len(tokens)
+        self.n_sequences = tokens.n_sequences
+
     def __len__(self) -> int:
         return self._end - self._begin
 
@@ -162,13 +242,28 @@ class Encoding:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        fixed = {name: getattr(self, name) for name in _COLUMNS}
-        return {"fixed": fixed, "sequences": self.n_sequences, "overflowing": self.overflowing}
+        return {
+            "tokens": self._tokens(),
+            "sequences": self.n_sequences,
+            "overflowing": self.overflowing,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._batch, self._fixed = None, state["fixed"]
-        self._begin, self._end = 0, len(self._fixed["ids"])
+        self._become(state["tokens"])
         self.n_sequences, self.overflowing = state["sequences"], state["overflowing"]
+
+
+def _made(tokens: Tokens) -> Encoding:
+    out = Encoding.__new__(Encoding)
+    out._become(tokens)
+    out.overflowing = []
+    return out
+
+
+def _is_left(direction: str) -> bool:
+    if direction not in ("left", "right"):
+        raise ValueError(f"unknown direction {direction!r}: expected 'left' or 'right'")
+    return direction == "left"
 
 
 def _at(values: list, index: int) -> Any:

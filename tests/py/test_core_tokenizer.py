@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from transformer_lens_go import Tokenizer
 from transformer_lens_go.core_tokenizer import AddedToken
+from transformer_lens_go.encoding import Encoding
 
 from .reference import DATA
 
@@ -94,6 +95,52 @@ def test_places_in_an_encoding(words: Tokenizer) -> None:
         got.offsets,
         (4, 6),
     )
+
+
+def test_encodings_are_changed(words: Tokenizer) -> None:
+    got = words.encode("unable cats", "cat")
+    ids, size = got.ids, len(got)
+    got.truncate(4, stride=1)
+    assert (got.ids, got.n_sequences, got.sequence_ids) == (ids[:4], 1, [0] * 4)
+    assert [part.ids for part in got.overflowing] == [ids[3:7], ids[6:]][: -(-(size - 4) // 3)]
+    got.pad(6, direction="left", pad_id=3, pad_token="[PAD]")
+    assert got.ids == [3, 3, *ids[:4]]
+    assert got.attention_mask == [0, 0, 1, 1, 1, 1]
+    assert got.tokens[:3] == ["[PAD]", "[PAD]", "[CLS]"]
+    assert got.offsets[:2] == [(0, 0), (0, 0)]
+    assert all(len(part) == 6 for part in got.overflowing)
+    got.pad(2)
+    assert len(got) == 6
+    first, second = (words.encode(text, add_special_tokens=False) for text in ("cat", "unable"))
+    both = Encoding.merge([first, second])
+    assert both.ids == first.ids + second.ids
+    assert both.offsets == [(0, 3), (3, 5), (5, 9)]
+    assert Encoding.merge([first, second], growing_offsets=False).offsets[1:] == second.offsets
+    assert Encoding.merge([]).ids == []
+    second.set_sequence_id(1)
+    assert 1 in second.sequence_ids
+    assert pickle.loads(pickle.dumps(second)).sequence_ids == second.sequence_ids
+    second.truncate(0)
+    assert (second.ids, [len(part) for part in second.overflowing]) == ([], [2])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (lambda e: e.truncate(2, stride=2), ValueError, "stride 2"),
+        (lambda e: e.truncate(2, direction="up"), ValueError, "'up'"),
+        (lambda e: e.truncate(-1), OverflowError, "-1"),
+        (lambda e: e.pad(9, direction="up"), ValueError, "'up'"),
+    ],
+)
+def test_changes_that_cannot_be(
+    words: Tokenizer, change: Callable[[Encoding], Any], error: type, says: str
+) -> None:
+    encoding = words.encode("unable cats")
+    ids = encoding.ids
+    with pytest.raises(error, match=says):
+        change(encoding)
+    assert encoding.ids == ids
 
 
 def test_batches(words: Tokenizer) -> None:

@@ -1,3 +1,5 @@
+// Anchors, word boundaries and look-arounds of one class: tests of the characters on either side of a place.
+
 package oniguruma
 
 type testOp uint8
