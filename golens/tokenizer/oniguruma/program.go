@@ -48,6 +48,9 @@ type program struct {
 // maxInsts bounds the size of a program; {n,m} writes out its body.
 const maxInsts = 1 << 16
 
+// maxSets is more than maxTables allows.
+const maxSets = 1 << 12
+
 type compiler struct {
 	prog  *program
 	sets  []set
@@ -63,7 +66,9 @@ func compile(root *node) (*program, error) {
 	if c.full {
 		return nil, fmt.Errorf("more than %d steps when written out: %w", maxInsts, ErrUnsupported)
 	}
-	c.tables()
+	if err := c.tables(); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -81,6 +86,9 @@ func (c *compiler) set(s set) int32 {
 		if t.equal(s) {
 			return int32(i)
 		}
+	}
+	if len(c.sets) > maxSets { // tables refuses so many: no more need to be compared
+		return 0
 	}
 	c.sets = append(c.sets, s)
 	return int32(len(c.sets) - 1)

@@ -39,6 +39,30 @@ func TestRefused(t *testing.T) {
 
 // TestLinear has texts on which a search that begins anew at every place, or that tries every way, takes
 // quadratic time or worse.
+// TestManyClasses has patterns with as many different characters as a file can hold: made, or refused at once.
+func TestManyClasses(t *testing.T) {
+	many := func(n int) string {
+		var out strings.Builder
+		for i := range n {
+			out.WriteRune(rune(0x4E00 + i))
+		}
+		return out.String()
+	}
+	if _, err := Compile(many(500) + `\b`); err != nil {
+		t.Errorf("500 characters and a boundary: %v", err)
+	}
+	for _, expr := range []string{many(20000), many(9000) + `\b\w`, many(30000) + `(?<=a)`} {
+		start := time.Now()
+		_, err := Compile(expr)
+		if !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%d bytes: %v", len(expr), err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%d bytes took %v", len(expr), took)
+		}
+	}
+}
+
 func TestLinear(t *testing.T) {
 	const size = 1 << 18
 	texts := map[string]string{

@@ -1,7 +1,12 @@
 package oniguruma
 
+import "fmt"
+
+// maxTables bounds the bytes of each table of a program, and the work of making it.
+const maxTables = 1 << 24
+
 // tables makes the alphabet of all sets of the program, and what sets and tests say of its symbols.
-func (c *compiler) tables() {
+func (c *compiler) tables() error {
 	p := c.prog
 	sets := append([]set(nil), c.sets...)
 	for _, t := range c.tests {
@@ -9,8 +14,18 @@ func (c *compiler) tables() {
 	}
 	sets = append(sets, one('\n')) // \Z looks at it
 	sets = distinct(sets)
+	bounds := 2
+	for _, s := range sets {
+		bounds += 2 * len(s)
+	}
+	if bounds*len(sets) > maxTables {
+		return tooManyClasses(len(sets))
+	}
 	p.alpha = newAlphabet(sets)
 	n := int(p.alpha.edge)
+	if (n+1)*max(len(c.sets), (n+1)*len(c.tests)) > maxTables {
+		return tooManyClasses(len(sets))
+	}
 	for _, s := range c.sets {
 		takes := make([]bool, n+1)
 		for i, r := range p.alpha.examples {
@@ -22,6 +37,11 @@ func (c *compiler) tables() {
 		p.holds = append(p.holds, p.alpha.truth(t))
 	}
 	p.looksBackAt(n)
+	return nil
+}
+
+func tooManyClasses(n int) error {
+	return fmt.Errorf("%d different classes of characters are too many together: %w", n, ErrUnsupported)
 }
 
 func distinct(sets []set) []set {
@@ -77,27 +97,26 @@ func (a *alphabet) truth(t *test) []bool {
 func (p *program) looksBackAt(edge int) {
 	n := edge + 1
 	p.prior = make([]uint16, n)
-	same := func(a, b int) bool {
+	first := map[string]uint16{} // by all that the tests say of a symbol
+	row := make([]byte, 0, n*len(p.holds))
+	for i := range n {
+		row = row[:0]
 		for _, h := range p.holds {
 			for f := range n {
-				if h[a*n+f] != h[b*n+f] {
-					return false
+				bit := byte(0)
+				if h[i*n+f] {
+					bit = 1
 				}
+				row = append(row, bit)
 			}
 		}
-		return true
-	}
-	for i := range n {
-		p.prior[i] = uint16(i)
-		for k := range i {
-			if same(k, i) {
-				p.prior[i] = uint16(k)
-				break
-			}
+		known, ok := first[string(row)]
+		if !ok {
+			known = uint16(i)
+			first[string(row)] = known
 		}
-		if p.prior[i] != 0 {
-			p.looksBack = true
-		}
+		p.prior[i] = known
+		p.looksBack = p.looksBack || known != 0
 	}
 }
 
