@@ -312,3 +312,21 @@ def test_any_text_goes_through(words: Tokenizer) -> None:
     wild = Tokenizer.from_file(FILE)
     for text in ["a\0b", '<>&"\\\u2028\x7f', "🙂é"]:
         assert wild.decode(wild.encode(text).ids) == text
+
+
+def test_many_texts_cross_at_once() -> None:
+    wild = Tokenizer.from_file(FILE)
+    texts = ["é\0é", "", "\0", "plain", "1,2;3", ";;", "🙂\0\0中", " ", "\0;5,\0"]
+    alone = [wild.encode(text, add_special_tokens=False) for text in texts]
+    together = wild.encode_batch(texts, add_special_tokens=False)
+    assert [e.ids for e in together] == [e.ids for e in alone]
+    assert [e.offsets for e in together] == [e.offsets for e in alone]
+    rows = [e.ids for e in together]
+    assert wild.decode_batch(rows) == [wild.decode(row) for row in rows] == texts
+    assert wild.encode_batch([]) == []
+    assert wild.decode_batch([]) == []
+    assert wild.decode_batch([[], rows[0]]) == ["", texts[0]]
+    fast = wild.encode_batch_fast(texts, add_special_tokens=False)
+    assert [(e.ids, e.tokens, e.offsets) for e in fast] == [
+        (e.ids, e.tokens, e.offsets) for e in alone
+    ]
