@@ -197,6 +197,13 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         except IndexError:
             return None
 
+    def _id_to_tokens(self, ids: list[int]) -> list[str | None]:
+        """`id_to_token` of each, without a question to the engine for each."""
+        if ids and min(ids) < 0:
+            raise OverflowError(f"{min(ids)} is no token id: ids are not negative")
+        known = self._engine.spellings
+        return [known[i] if i < len(known) else None for i in ids]
+
     def get_vocab(self, with_added_tokens: bool = True) -> dict[str, int]:
         """Every token and its id; a new dict."""
         return dict(self._engine.vocab if with_added_tokens else self._engine.base_vocab)

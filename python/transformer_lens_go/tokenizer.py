@@ -331,7 +331,7 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
         if isinstance(ids, int):
             return self._core.id_to_token(ids)
         skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._core.id_to_token(int(i)) for i in ids if int(i) not in skipped]
+        return self._core._id_to_tokens([i for i in map(int, ids) if i not in skipped])
 
     def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> Any:
         """The id of one token as the vocabulary spells it, or of each of a list; unknown: the unk id."""
