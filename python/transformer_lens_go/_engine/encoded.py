@@ -51,10 +51,6 @@ class EncodedBatch:
             out.append(row)
         return out
 
-    def rows(self, name: str) -> list[list[int]]:
-        """A column (ids, type_ids, attention_mask, special_tokens_mask) for each encoding."""
-        return [self.column(name, *parts[0]) for parts in self.parts()]
-
     def column(self, name: str, begin: int, end: int) -> list[int]:
         """A stretch of a column."""
         which = _PLACES[name]
