@@ -5,33 +5,20 @@
 
 package tokenizer
 
-import "unicode/utf8"
-
 func (p piece) endsBefore(tok token) bool { return int(tok.end) > len(p.text) }
 
-// offsetsBeyond are the offsets of a token that ends behind its piece; text is the whole source.
-func offsetsBeyond(text string, tok token) [2]int {
+// beyond are the offsets of a token that ends behind its piece, in the text of the cursor.
+func (c *runeCursor) beyond(tok token) [2]int {
 	start, end := int(tok.start), int(tok.end)
-	if start >= len(text) {
+	if start >= len(c.text) {
 		return [2]int{start, end}
 	}
-	from := runeAt(text, start)
+	from := c.at(start)
 	switch {
-	case end < len(text):
-		return [2]int{from, runeAt(text, end)}
-	case end-1 < len(text):
-		return [2]int{from, runeAt(text, end-1) + 1}
+	case end < len(c.text):
+		return [2]int{from, c.at(end)}
+	case end-1 < len(c.text):
+		return [2]int{from, c.at(end-1) + 1}
 	}
 	return [2]int{from, from + 2}
-}
-
-// runeAt is the number of the character that a byte is part of.
-func runeAt(text string, at int) int {
-	n := 0
-	for i := range at {
-		if utf8.RuneStart(text[i+1]) {
-			n++
-		}
-	}
-	return n
 }

@@ -219,13 +219,19 @@ func (p piece) replace(matches []match, content string) piece {
 	return p.with(string(text), align)
 }
 
-// runeCursor turns byte offsets of a text into character offsets. It is fast for offsets that lie close
-// to one another, as those of tokens do.
+// runeCursor turns byte offsets of a text into character offsets. It walks to offsets close by, as those
+// of one token after another are, and looks the others up in an index that it makes for the first of them.
 type runeCursor struct {
-	text  string
-	bytes int // where the cursor stands: the first byte of a character, or the end
-	runes int // and the characters before it
+	text   string
+	bytes  int     // where the cursor stands: the first byte of a character, or the end
+	runes  int     // and the characters before it
+	blocks []int32 // characters that begin before each block
 }
+
+const (
+	runeBlock = 64  // bytes
+	shortWalk = 128 // bytes
+)
 
 // at is the index of the character that holds byte b, or the number of characters at the end.
 func (c *runeCursor) at(b int) int {
@@ -233,11 +239,37 @@ func (c *runeCursor) at(b int) int {
 	for b < len(c.text) && !utf8.RuneStart(c.text[b]) {
 		b--
 	}
-	if b >= c.bytes {
+	switch {
+	case b > c.bytes+shortWalk || b < c.bytes-shortWalk:
+		if c.blocks == nil {
+			c.index()
+		}
+		block := b / runeBlock
+		c.runes = int(c.blocks[block]) + runeStarts(c.text[block*runeBlock:b])
+	case b >= c.bytes:
 		c.runes += utf8.RuneCountInString(c.text[c.bytes:b])
-	} else {
+	default:
 		c.runes -= utf8.RuneCountInString(c.text[b:c.bytes])
 	}
 	c.bytes = b
 	return c.runes
+}
+
+func (c *runeCursor) index() {
+	c.blocks = make([]int32, len(c.text)/runeBlock+1)
+	for i := 1; i < len(c.blocks); i++ {
+		c.blocks[i] = c.blocks[i-1] + int32(runeStarts(c.text[(i-1)*runeBlock:i*runeBlock]))
+	}
+}
+
+// runeStarts is the number of characters that begin in a part of a text, which may begin in the middle of
+// another.
+func runeStarts(part string) int {
+	n := 0
+	for i := range len(part) {
+		if utf8.RuneStart(part[i]) {
+			n++
+		}
+	}
+	return n
 }

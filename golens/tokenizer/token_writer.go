@@ -67,7 +67,7 @@ func (w *tokenWriter) takeDetails(p piece) {
 	surface, _ := w.t.model.(surfaceTexter)
 	for _, tok := range w.piece {
 		if p.endsBefore(tok) {
-			w.offsets = append(w.offsets, offsetsBeyond(w.cursor.text, tok))
+			w.offsets = append(w.offsets, w.cursor.beyond(tok))
 		} else {
 			a, b := p.source(int(tok.start), int(tok.end))
 			from := w.cursor.at(a)
