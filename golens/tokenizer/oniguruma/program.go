@@ -63,6 +63,9 @@ func compile(root *node) (*program, error) {
 	p := c.prog
 	match := c.emit(inst{op: opMatch})
 	p.start = c.node(root, match, match, false)
+	if len(c.sets) > maxSets {
+		return nil, tooManyClasses(len(c.sets))
+	}
 	if c.full {
 		return nil, fmt.Errorf("more than %d steps when written out: %w", maxInsts, ErrUnsupported)
 	}
@@ -82,13 +85,14 @@ func (c *compiler) emit(i inst) int32 {
 }
 
 func (c *compiler) set(s set) int32 {
+	if len(c.sets) > maxSets {
+		c.full = true
+		return 0
+	}
 	for i, t := range c.sets {
 		if t.equal(s) {
 			return int32(i)
 		}
-	}
-	if len(c.sets) > maxSets { // tables refuses so many: no more need to be compared
-		return 0
 	}
 	c.sets = append(c.sets, s)
 	return int32(len(c.sets) - 1)

@@ -57,7 +57,7 @@ func TestManyClasses(t *testing.T) {
 		if !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%d bytes: %v", len(expr), err)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%d bytes took %v", len(expr), took)
 		}
 	}
