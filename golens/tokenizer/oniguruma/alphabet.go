@@ -1,3 +1,5 @@
+// The alphabet of a pattern: characters that no class of it tells apart are one symbol.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// The automaton: states made when they are first needed, shared by goroutines, bounded in memory.
+
 package oniguruma
 
 import (

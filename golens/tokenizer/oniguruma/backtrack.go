@@ -1,3 +1,5 @@
+// The backtracker, for programs with look-arounds of several characters or atomic groups.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// Parsing bracketed classes: ranges, nested classes, intersections, POSIX names.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// What is checked and joined in the tree once it is parsed: texts, look-behinds.
+
 package oniguruma
 
 import "fmt"

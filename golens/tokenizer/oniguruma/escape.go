@@ -1,3 +1,5 @@
+// Parsing what follows a backslash, inside brackets and outside.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// Folding of case, of several characters together too, by the table in folding.txt.gz.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// The tree that a pattern is parsed to, and the lengths of what it matches.
+
 package oniguruma
 
 import (

@@ -1,3 +1,5 @@
+// Parsing a pattern to its tree: alternatives, groups, options.
+
 package oniguruma
 
 import (

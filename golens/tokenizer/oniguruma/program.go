@@ -1,3 +1,5 @@
+// Compiling the tree to a program over classes, which automaton and backtracker run.
+
 package oniguruma
 
 import "fmt"

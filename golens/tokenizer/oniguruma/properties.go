@@ -1,3 +1,5 @@
+// Properties of characters by name, by the table in properties.txt.gz.
+
 package oniguruma
 
 import (

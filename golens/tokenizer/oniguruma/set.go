@@ -1,3 +1,5 @@
+// Sets of code points as sorted ranges.
+
 package oniguruma
 
 import (

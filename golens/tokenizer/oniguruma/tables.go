@@ -1,3 +1,5 @@
+// The tables of a program: what its classes and tests say of each symbol, and their bounds.
+
 package oniguruma
 
 import "fmt"

@@ -1,3 +1,5 @@
+// Cutting a pattern into tokens, repetitions among them.
+
 package oniguruma
 
 import (

@@ -33,7 +33,6 @@ __all__ = [
     "numpy_view",
     "stack",
     "take",
-    "take_numpy",
     "torch",
     "view",
     "zeros",

@@ -22,6 +22,7 @@ from transformer_lens_go.tokenizer import ModelTokenizer
 from transformers import AutoTokenizer
 
 from .compare import Outcome
+from .encodings import LISTS
 from .make_tokenizer_testdata import trained
 from .tokenizer_folders import model_folders
 from .tokenizer_texts import texts
@@ -36,16 +37,6 @@ KINDS = [
     "t5_nfkc",
     "unigram_bytes",
     "words",
-]
-LISTS = [
-    "ids",
-    "type_ids",
-    "tokens",
-    "offsets",
-    "attention_mask",
-    "special_tokens_mask",
-    "word_ids",
-    "sequence_ids",
 ]
 
 

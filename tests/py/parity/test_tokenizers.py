@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +19,17 @@ pytest.importorskip("sentencepiece")
 from tokenizers import Tokenizer
 
 from . import real_tokenizers
+from .go_tests import run_go_test
 from .make_tokenizer_testdata import byte_level_builders, trained
 from .tokenizer_folders import folder_cases, sentencepiece_gguf
 from .tokenizer_texts import texts
 from .tokenizers_live import BUILDERS, write_reference
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLE, WHOLE = 0.004, 0.25  # of the generator's texts: about 130 and 7,700
 
 
 def compare(folder: Path, run: str) -> None:
-    """Run the Go tests that read `folder`; their output is the message of a failure."""
-    go = os.environ.get("GO") or shutil.which("go")
-    if go is None:
-        pytest.skip("no Go compiler: make says in GO where its own is")
-    done = subprocess.run(
-        [go, "test", "-count=1", "-timeout=60m", "-run", run, "./golens/tokenizer"],
-        cwd=ROOT,
-        env={**os.environ, "TOKENIZER_REFERENCE": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[:8000]
-    assert "no tests to run" not in done.stdout
+    run_go_test("./golens/tokenizer", run, "TOKENIZER_REFERENCE", folder)
 
 
 def test_every_kind(tmp_path: Path, everything: bool, seed: int) -> None:
