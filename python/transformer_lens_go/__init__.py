@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import hook_points, utilities
+from ._not_built import install, names_of
 from ._version import __version__
 from .ActivationCache import ActivationCache
 from .cache.key_value_cache import TransformerLensKeyValueCache
@@ -29,28 +28,5 @@ __all__ = [
     "utilities",
 ]
 
-_LATER = {
-    "FactoredMatrix",
-    "HookedEncoder",
-    "HookedEncoderDecoder",
-    "HookedTransformer",
-    "HookedTransformerConfig",
-    "SVDInterpreter",
-    "evals",
-    "factories",
-    "head_detector",
-    "patching",
-    "supported_models",
-    "tools",
-    "train",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:  # an ImportError, so that `from … import name` says this too
-        raise ImportError(
-            f"{name} is part of transformer_lens and not of this version of transformer_lens_go yet; "
-            "TransformerBridge.boot_transformers is where to start",
-            name=name,
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+install()
+__getattr__ = names_of(__name__)

@@ -97,8 +97,7 @@ def _read(path: Path, package: str) -> _File:
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 file.helpers.add(alias.name)
-                if alias.name.split(".")[0] == package:
-                    _touch(alias.name, file)
+                if alias.name.split(".")[0] == package and _touch(alias.name, file):
                     whole = alias.name if alias.asname else package
                     known[alias.asname or package] = importlib.import_module(whole)
     for node in ast.walk(tree):
@@ -128,11 +127,9 @@ def _import_from(node: ast.ImportFrom, package: str, known: dict[str, Any], file
         file.helpers.add(source.rpartition(".")[2])
         file.helpers.update(alias.name for alias in node.names)
         return
-    try:
-        module = importlib.import_module(source)
-    except ImportError:
+    if not _touch(source, file):
         return
-    _touch(source, file)
+    module = importlib.import_module(source)
     for alias in node.names:
         try:
             found = getattr(module, alias.name)
@@ -142,11 +139,16 @@ def _import_from(node: ast.ImportFrom, package: str, known: dict[str, Any], file
         file.words.add(alias.name)
 
 
-def _touch(module: str, file: _File) -> None:
-    """Count a module and those that it lies in as referred to."""
+def _touch(module: str, file: _File) -> bool:
+    """Count a module and those that it lies in as referred to; False where there is no such module."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
     while module:
         file.objects.add(id(importlib.import_module(module)))
         module = module.rpartition(".")[0]
+    return True
 
 
 def _resolve(node: ast.expr, known: dict[str, Any]) -> Any:

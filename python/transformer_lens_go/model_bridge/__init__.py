@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._not_built import names_of
 from .bridge import TransformerBridge
 from .generalized_components import (
     AttentionBridge,
@@ -25,3 +26,5 @@ __all__ = [
     "TransformerBridge",
     "UnembeddingBridge",
 ]
+
+__getattr__ = names_of(__name__)

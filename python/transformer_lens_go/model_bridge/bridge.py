@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.module import EnginePart, Module
+from .._not_built import names_of
 from ..config import TransformerBridgeConfig
 from ..hook_names import near_names
 from ..hook_points import HookIntrospectionMixin
@@ -158,3 +159,6 @@ class TransformerBridge(
         if dtype != self._engine.dtype:
             self._engine.convert(dtype)
             self.cfg.dtype = arrays.dtype(dtype)
+
+
+__getattr__ = names_of(__name__)

@@ -24,6 +24,8 @@ _METHODS = {
 _PROPERTIES = {"QK": "factored weight circuits", "OV": "factored weight circuits"}
 _STATIC = {
     "boot_tl_legacy": "HookedTransformer's own checkpoints",
+    "check_model_support": "the registry of models",
+    "list_supported_models": "the registry of models",
 }
 
 

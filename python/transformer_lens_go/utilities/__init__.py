@@ -1,5 +1,6 @@
 """Helpers under upstream's names; what is missing comes with the features that need it."""
 
+from .._not_built import names_of
 from .activation_functions import SOFTCAP_DISABLED, softcap_enabled
 from .components_utils import get_act_name
 from .lm_utils import lm_accuracy, lm_cross_entropy_loss
@@ -26,3 +27,5 @@ __all__ = [
     "softcap_enabled",
     "to_numpy",
 ]
+
+__getattr__ = names_of(__name__)

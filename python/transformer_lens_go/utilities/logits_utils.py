@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays
+from .._not_built import names_of
 from .tensors import is_torch_tensor, library_of, to_numpy
 
 __all__ = ["draw", "keep_top_k", "keep_top_p", "penalize_repetition", "sample_logits"]
@@ -134,3 +135,6 @@ def draw(logits: Any) -> Any:
     if bool(probabilities.isnan().any()):
         raise ValueError("the logits to draw from have NaN, or a row without any finite one")
     return arrays.torch.multinomial(probabilities, 1, True)[:, 0]
+
+
+__getattr__ = names_of(__name__)

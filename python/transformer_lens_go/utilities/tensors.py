@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays
+from .._not_built import names_of
 
 
 def is_torch_tensor(value: Any) -> bool:
@@ -41,3 +42,6 @@ def get_corner(tensor: Any, n: int = 3) -> Any:
 def remove_batch_dim(tensor: Any) -> Any:
     """`tensor` without its first axis if that has length 1, else as it is."""
     return tensor[0] if tensor.ndim > 0 and tensor.shape[0] == 1 else tensor
+
+
+__getattr__ = names_of(__name__)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays
+from .._not_built import names_of
 from .tensors import is_torch_tensor, to_numpy
 
 
@@ -86,3 +87,6 @@ def _like(tokens: Any, result: np.ndarray) -> Any:
     if is_torch_tensor(tokens):
         return arrays.torch.from_numpy(result).to(tokens.device)
     return result
+
+
+__getattr__ = names_of(__name__)

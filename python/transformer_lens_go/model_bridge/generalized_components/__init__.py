@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._not_built import names_of
 from .attention import AttentionBridge
 from .base import GeneralizedComponent
 from .block import BlockBridge
@@ -35,3 +36,5 @@ __all__ = [
     "RotaryEmbeddingBridge",
     "UnembeddingBridge",
 ]
+
+__getattr__ = names_of(__name__)

@@ -24,6 +24,11 @@ __all__ = ["ABSENT", "GeneralizedComponent", "View"]
 ABSENT = {
     "original_component": "it stands for a part of the engine's graph and wraps no torch module",
     "original_model": "the model runs in the engine and wraps no Hugging Face model",
+    **dict.fromkeys(
+        """set_original_component set_processed_weights setup_hook_compatibility mark_pos_dim get_random_inputs
+        disable_warnings mirror_placeholder_hooks hook_out_is_single_residual_stream uses_weight_offset""".split(),
+        "it is about the torch module that transformer_lens's components wrap, and ours wrap none",
+    ),
 }
 
 # How GPT-2 calls its blocks; what stands behind hidden_states is the keyword of that name elsewhere.
