@@ -5,15 +5,20 @@ it.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from ._engine import arrays
+from .array_types import Tensor
 from .residual_stacks import ResidualStacks
+from .summaries import as_html, as_text
 from .utilities.components_utils import get_act_name
 from .utilities.slice import Slice, SliceInput
 from .utilities.tensors import is_torch_tensor
+
+_IN_LAYER = re.compile(r"blocks\.(\d+)\.(?:attn\.|mlp\.)?hook_(\w+)$")
 
 
 class ActivationCache(ResidualStacks):
@@ -40,7 +45,7 @@ class ActivationCache(ResidualStacks):
 
     # mapping
 
-    def __getitem__(self, key: str | tuple) -> Any:
+    def __getitem__(self, key: str | tuple) -> Tensor:
         if key in self.cache_dict:
             return self.cache_dict[key]
         if isinstance(key, str):
@@ -70,8 +75,25 @@ class ActivationCache(ResidualStacks):
         """(full name, activation) pairs, in order of execution."""
         return self.cache_dict.items()
 
+    # showing
+
     def __repr__(self) -> str:
-        return f"ActivationCache with keys {list(self.cache_dict.keys())}"
+        return as_text(self._title(), self.cache_dict)
+
+    def _repr_html_(self) -> str:
+        return as_html(self._title(), self.cache_dict)
+
+    def _title(self) -> str:
+        return f"ActivationCache{'' if self.has_batch_dim else ' without a batch axis'}"
+
+    def _ipython_key_completions_(self) -> list[str | tuple[str, int]]:
+        """What may stand in `cache[…]`: full names, and short ones with their layer."""
+        keys: list[str | tuple[str, int]] = list(self.cache_dict)
+        for name in self.cache_dict:
+            match = _IN_LAYER.match(name)
+            if match and get_act_name(match[2], int(match[1])) == name:
+                keys.append((match[2], int(match[1])))
+        return keys
 
     # batch axis
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import hook_points, utilities
+from ._completion import teach_ipython
 from ._not_built import install, names_of
 from ._version import __version__
 from .ActivationCache import ActivationCache
@@ -29,4 +30,5 @@ __all__ = [
 ]
 
 install()
+teach_ipython()
 __getattr__ = names_of(__name__)

@@ -7,9 +7,10 @@ them; `names_of` makes the `__getattr__` of a module of ours in which names are 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.abc import MetaPathFinder
 from opcode import opmap
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 __all__ = ["install", "names_of"]
@@ -146,25 +147,29 @@ def install() -> None:
         sys.meta_path.append(_Finder())
 
 
-def names_of(module: str) -> Callable[[str], NoReturn]:
+def names_of(
+    module: str, moved: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[str], NoReturn]:
     """The `__getattr__` of a module of ours: an error that says which names transformer_lens has there.
 
-    `from module import name` gets an ImportError. All else gets an AttributeError, so that hasattr, getattr with a
-    default, and pickle, which looks through modules for names, go on.
+    `moved` says of names that are elsewhere where that is. `from module import name` gets an ImportError. All else
+    gets an AttributeError, so that hasattr, getattr with a default, and pickle, which looks through modules for
+    names, go on.
     """
     inner = module.removeprefix(_PACKAGE).removeprefix(".")
     names = set(_NAMES.get(inner, "").split())
 
     def __getattr__(name: str) -> NoReturn:
         path = f"{inner}.{name}" if inner else name
-        if name not in names and path not in _MODULES:
+        if name not in names and name not in moved and path not in _MODULES:
             raise AttributeError(
                 f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module]
             )
+        text = moved.get(name) or _text(path)
         caller = sys._getframe(1)
         # Python drops an AttributeError here, and says "cannot import name" without a reason
         if caller.f_code.co_code[caller.f_lasti] == opmap["IMPORT_FROM"]:
-            raise ImportError(_text(path), name=module)
-        raise AttributeError(_text(path), name=name, obj=sys.modules[module])
+            raise ImportError(text, name=module)
+        raise AttributeError(text, name=name, obj=sys.modules[module])
 
     return __getattr__

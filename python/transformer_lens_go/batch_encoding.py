@@ -45,6 +45,9 @@ class BatchEncoding(UserDict):
             raise AttributeError(f"this encoding has no {name!r}, only {sorted(data)}")
         return data[name]
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__dict__.get("data", ())})
+
     @property
     def is_batch(self) -> bool:
         """Whether the columns have rows: not where one text gave lists of numbers."""

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from ._engine import arrays
 from ._engine.hooks import OwnPoint, clear_own
 from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
+from ._not_built import names_of
 from .hook_calls import (
     Removable,
     call_backward,
@@ -394,11 +395,10 @@ class HookIntrospectionMixin:
         return found
 
 
-def __getattr__(name: str) -> Any:
-    if name == "HookedRootModule":  # an ImportError, so that `from … import name` says this too
-        raise ImportError(
-            "HookedRootModule is not in transformer_lens_go.hook_points: import it from "
-            "transformer_lens_go, or from transformer_lens_go.HookedRootModule",
-            name=name,
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = names_of(
+    __name__,
+    moved={
+        "HookedRootModule": "HookedRootModule is not in transformer_lens_go.hook_points: import it from "
+        "transformer_lens_go, or from transformer_lens_go.HookedRootModule"
+    },
+)

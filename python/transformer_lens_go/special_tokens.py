@@ -18,6 +18,23 @@ class SpecialTokens:
     A token set by `tokenizer.pad_token = ...` should be in the vocabulary; `add_special_tokens` puts it there.
     """
 
+    bos_token: str | None
+    bos_token_id: int | None
+    eos_token: str | None
+    eos_token_id: int | None
+    unk_token: str | None
+    unk_token_id: int | None
+    sep_token: str | None
+    sep_token_id: int | None
+    pad_token: str | None
+    pad_token_id: int | None
+    cls_token: str | None
+    cls_token_id: int | None
+    mask_token: str | None
+    mask_token_id: int | None
+    extra_special_tokens: list[str]
+    extra_special_tokens_ids: list[int | None]
+
     _core: Tokenizer
     _special: dict[str, str | None]
     _extra_special: list[str]
@@ -32,6 +49,11 @@ class SpecialTokens:
         if what == "token" or token is None:
             return token
         return self._ids([token])[0]
+
+    def __dir__(self) -> list[str]:
+        roles = (f"{role}{end}" for role in self._special for end in ("_token", "_token_id"))
+        extra = ("extra_special_tokens", "extra_special_tokens_ids")
+        return sorted({*super().__dir__(), *roles, *extra})
 
     def __setattr__(self, name: str, value: Any) -> None:
         role, what = _role(name, self.__dict__.get("_special", ()))

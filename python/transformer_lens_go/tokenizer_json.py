@@ -44,7 +44,7 @@ class Component:
         return hash(self._described)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):  # Python and notebooks ask whether these are there
             raise AttributeError(name)
         raise NotImplementedError(
             f"a tokenizer's {self._role} cannot be used by itself: {name!r} is not supported. Its options are in "

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from . import arrays, small_containers, small_module
+
+if TYPE_CHECKING:
+    from ..model_bridge.generalized_components.block import BlockBridge
 
 __all__ = ["EngineList", "EnginePart", "Module", "ModuleDict", "ModuleList", "refusal"]
 
@@ -134,6 +137,16 @@ class EngineList(EnginePart, ModuleList):
 
     def _touched(self) -> None:
         """Nothing: a list is not called."""
+
+    @overload
+    def __getitem__(self, index: int) -> BlockBridge: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> EngineList: ...
+
+    def __getitem__(self, index: int | slice) -> BlockBridge | EngineList:
+        """The block of that number, or a list of the blocks of a slice."""
+        return super().__getitem__(index)  # type: ignore[misc]
 
     def add_module(self, name: str, module: Any) -> None:
         if name not in self.__dict__["_modules"]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._engine import arrays
+from ..summaries import as_html, as_text
 from .key_value_cache_entry import TransformerLensKeyValueCacheEntry
 
 __all__ = ["TransformerLensKeyValueCache"]
@@ -58,3 +59,22 @@ class TransformerLensKeyValueCache:
     def __getitem__(self, idx: Any) -> Any:
         """The entry of one layer, or the entries of a slice of them."""
         return self.entries[idx]
+
+    def __repr__(self) -> str:
+        return as_text(self._title(), self._named())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._title(), self._named())
+
+    def _title(self) -> str:
+        frozen = ", frozen" if self.frozen else ""
+        return f"TransformerLensKeyValueCache of {len(self.entries)} layers{frozen}"
+
+    def _named(self) -> dict[str, Any]:
+        """What the cache holds, by the paths under which it is found."""
+        named = {
+            f"blocks.{layer}.{half}": getattr(entry, half)
+            for layer, entry in enumerate(self.entries)
+            for half in ("past_keys", "past_values")
+        }
+        return {**named, "previous_attention_mask": self.previous_attention_mask}

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.past import Entry, Half
+from ..summaries import in_bytes, shown, size_of
 
 __all__ = ["TransformerLensKeyValueCacheEntry"]
 
@@ -70,3 +71,10 @@ class TransformerLensKeyValueCacheEntry:
         if entry is None:
             entry = self.__dict__["_entry"] = Entry()
         return entry
+
+    def __repr__(self) -> str:
+        keys, values = self.past_keys, self.past_values
+        return (
+            f"TransformerLensKeyValueCacheEntry(past_keys={shown(keys)}, past_values={shown(values)}, "
+            f"{in_bytes(size_of([keys, values]))}, frozen={self.frozen})"
+        )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._engine import arrays
 from .._engine.model import EngineModel
-from .._engine.module import EnginePart, Module
+from .._engine.module import EngineList, EnginePart, Module
 from .._not_built import names_of
 from ..config import TransformerBridgeConfig
 from ..hook_names import near_names
@@ -18,6 +18,11 @@ from .directions import DirectionsMixin
 from .flags import FlagsMixin
 from .forward import ForwardMixin
 from .generalized_components.base import ABSENT
+from .generalized_components.embedding import EmbeddingBridge
+from .generalized_components.normalization import NormalizationBridge
+from .generalized_components.pos_embed import PosEmbedBridge
+from .generalized_components.rotary_embedding import RotaryEmbeddingBridge
+from .generalized_components.unembedding import UnembeddingBridge
 from .generation import GenerationMixin
 from .hf_generation import HFGenerationMixin
 from .hooking import HookingMixin
@@ -59,6 +64,14 @@ class TransformerBridge(
     `boot_native(config)` with random weights. Parts are attributes
     (`model.blocks[3].attn.W_Q`) and can be called by themselves; hook points have names (`model.hook_dict`).
     """
+
+    cfg: TransformerBridgeConfig
+    embed: EmbeddingBridge
+    pos_embed: PosEmbedBridge  # where positions are learned
+    rotary_emb: RotaryEmbeddingBridge  # where they turn queries and keys
+    blocks: EngineList
+    ln_final: NormalizationBridge
+    unembed: UnembeddingBridge
 
     boot_transformers = staticmethod(boot_transformers)
     boot_native = staticmethod(boot_native)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._engine import arrays
 from .._engine.past import Entry, Half, Past
+from ..summaries import as_html, as_text, in_bytes, shown, size_of
 from ..utilities.tensors import to_numpy
 
 __all__ = ["PastKeyValues", "PastLayer"]
@@ -65,7 +66,8 @@ class PastLayer:
             self._entry.set(half, self._entry.get(half)[rows])
 
     def __repr__(self) -> str:
-        return f"PastLayer(keys={tuple(self.keys.shape)}, values={tuple(self.values.shape)})"
+        keys, values = self.keys, self.values
+        return f"PastLayer(keys={shown(keys)}, values={shown(values)}, {in_bytes(size_of([keys, values]))})"
 
 
 class PastKeyValues:
@@ -99,7 +101,20 @@ class PastKeyValues:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"PastKeyValues({len(self)} layers, {self.get_seq_length()} positions)"
+        title = f"PastKeyValues of {len(self)} layers, {self.get_seq_length()} positions"
+        return as_text(title, self._named())
+
+    def _repr_html_(self) -> str:
+        title = f"PastKeyValues of {len(self)} layers, {self.get_seq_length()} positions"
+        return as_html(title, self._named())
+
+    def _named(self) -> dict[str, Any]:
+        """What the cache holds, by layer."""
+        return {
+            f"blocks.{index}.{half}": getattr(layer, half)
+            for index, layer in enumerate(self.layers)
+            for half in ("keys", "values")
+        }
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many positions a layer holds."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._engine import arrays
+from ..tokenizer import ModelTokenizer
 from ..utilities.tensors import is_torch_tensor, to_numpy
 from ..utilities.tokenize_utils import (
     get_input_with_manually_prepended_bos,
@@ -27,7 +28,7 @@ class TextMixin:
     _tokenizer: Any = None
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> ModelTokenizer | Any:
         """The tokenizer: the engine's own, or the one passed in; None when there is none."""
         return self._tokenizer
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..._engine.parts import Frame
+from ...array_types import Tensor
+from ...hook_points import HookPoint
 from .base import GeneralizedComponent
+from .linear import LinearBridge
 
 __all__ = ["AttentionBridge"]
 
@@ -16,6 +19,32 @@ class AttentionBridge(GeneralizedComponent):
     `W_Q` [n_heads, d_model, d_head], `W_K` and `W_V` [n_kv_heads, d_model, d_head], `W_O` [n_heads, d_head,
     d_model] and the biases are writable views of the weights; biases are None where the checkpoint has none.
     """
+
+    q: LinearBridge
+    k: LinearBridge
+    v: LinearBridge
+    o: LinearBridge
+    W_Q: Tensor
+    W_K: Tensor
+    W_V: Tensor
+    W_O: Tensor
+    b_Q: Tensor | None
+    b_K: Tensor | None
+    b_V: Tensor | None
+    b_O: Tensor | None
+    hook_q: HookPoint
+    hook_k: HookPoint
+    hook_v: HookPoint
+    hook_rot_q: HookPoint
+    hook_rot_k: HookPoint
+    hook_attn_scores: HookPoint
+    hook_pattern: HookPoint
+    hook_z: HookPoint
+    hook_result: HookPoint
+    hook_attn_in: HookPoint
+    hook_q_input: HookPoint
+    hook_k_input: HookPoint
+    hook_v_input: HookPoint
 
     hook_aliases: ClassVar[dict[str, str]] = {
         "hook_q": "q.hook_out",

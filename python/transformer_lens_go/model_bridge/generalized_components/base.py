@@ -59,6 +59,9 @@ class View(NamedTuple):
 class GeneralizedComponent(EnginePart, PlacementMixin, Module):
     """A part of a model. Called by itself it runs that part, hooks included, on what it is given."""
 
+    hook_in: HookPoint
+    hook_out: HookPoint
+
     is_list_item: ClassVar[bool] = False
     hook_aliases: ClassVar[dict[str, str]] = {}
     property_aliases: ClassVar[dict[str, str]] = {}

@@ -5,13 +5,32 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..._engine.parts import Frame
+from ...hook_points import HookPoint
+from .attention import AttentionBridge
 from .base import GeneralizedComponent
+from .mlp import MLPBridge
+from .normalization import NormalizationBridge
 
 __all__ = ["BlockBridge"]
 
 
 class BlockBridge(GeneralizedComponent):
     """Attention and MLP around one residual stream: `hook_in` and `hook_out` see the stream."""
+
+    ln1: NormalizationBridge
+    ln2: NormalizationBridge
+    attn: AttentionBridge
+    mlp: MLPBridge
+    hook_resid_pre: HookPoint
+    hook_resid_mid: HookPoint
+    hook_resid_post: HookPoint
+    hook_attn_in: HookPoint
+    hook_attn_out: HookPoint
+    hook_q_input: HookPoint
+    hook_k_input: HookPoint
+    hook_v_input: HookPoint
+    hook_mlp_in: HookPoint
+    hook_mlp_out: HookPoint
 
     is_list_item = True
     hook_aliases: ClassVar[dict[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...array_types import Tensor
 from .base import GeneralizedComponent
 
 __all__ = ["EmbeddingBridge"]
@@ -11,6 +12,9 @@ __all__ = ["EmbeddingBridge"]
 
 class EmbeddingBridge(GeneralizedComponent):
     """Rows of `W_E` [d_vocab, d_model] by token id."""
+
+    weight: Tensor
+    W_E: Tensor
 
     property_aliases: ClassVar[dict[str, str]] = {"W_E": "weight"}
 

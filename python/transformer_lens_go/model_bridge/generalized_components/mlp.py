@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...array_types import Tensor
+from ...hook_points import HookPoint
 from .base import GeneralizedComponent
+from .linear import LinearBridge
 
 __all__ = ["MLPBridge"]
 
 
 class MLPBridge(GeneralizedComponent):
     """act(x @ W_in + b_in) @ W_out + b_out; `W_in` [d_model, d_mlp] and `W_out` [d_mlp, d_model] are views."""
+
+    gate: LinearBridge  # of gated ones; the input projection's name, `in`, is a keyword
+    out: LinearBridge
+    W_gate: Tensor
+    W_in: Tensor
+    W_out: Tensor
+    b_gate: Tensor | None
+    b_in: Tensor | None
+    b_out: Tensor | None
+    hook_pre: HookPoint
+    hook_post: HookPoint
 
     hook_aliases: ClassVar[dict[str, str]] = {"hook_pre": "in.hook_out", "hook_post": "out.hook_in"}
     property_aliases: ClassVar[dict[str, str]] = {

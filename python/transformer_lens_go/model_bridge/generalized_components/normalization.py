@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...array_types import Tensor
+from ...hook_points import HookPoint
 from .base import GeneralizedComponent
 
 __all__ = ["LayerNormPreBridge", "NormalizationBridge", "RMSNormPreBridge"]
@@ -11,6 +13,13 @@ __all__ = ["LayerNormPreBridge", "NormalizationBridge", "RMSNormPreBridge"]
 
 class NormalizationBridge(GeneralizedComponent):
     """(x - mean) / sqrt(var + eps) * w + b. `hook_scale` [..., 1] is the divisor, `hook_normalized` the quotient."""
+
+    weight: Tensor
+    bias: Tensor | None
+    w: Tensor
+    b: Tensor | None
+    hook_scale: HookPoint
+    hook_normalized: HookPoint
 
     property_aliases: ClassVar[dict[str, str]] = {"w": "weight", "b": "bias"}
 

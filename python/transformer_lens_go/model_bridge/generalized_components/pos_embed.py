@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...array_types import Tensor
 from .base import GeneralizedComponent
 
 __all__ = ["PosEmbedBridge"]
@@ -11,6 +12,9 @@ __all__ = ["PosEmbedBridge"]
 
 class PosEmbedBridge(GeneralizedComponent):
     """Rows of `W_pos` [n_ctx, d_model] by position."""
+
+    weight: Tensor
+    W_pos: Tensor
 
     property_aliases: ClassVar[dict[str, str]] = {"W_pos": "weight"}
 

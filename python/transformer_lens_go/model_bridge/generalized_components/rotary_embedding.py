@@ -6,6 +6,7 @@ from typing import Any
 
 from ..._engine.inputs import float_input, token_ids
 from ..._engine.parts import Frame
+from ...hook_points import HookPoint
 from .base import GeneralizedComponent
 
 __all__ = ["RotaryEmbeddingBridge"]
@@ -13,6 +14,9 @@ __all__ = ["RotaryEmbeddingBridge"]
 
 class RotaryEmbeddingBridge(GeneralizedComponent):
     """The same for all layers; no weights."""
+
+    hook_cos: HookPoint
+    hook_sin: HookPoint
 
     @classmethod
     def _arguments(cls, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:

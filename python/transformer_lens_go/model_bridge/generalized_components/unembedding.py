@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ...array_types import Tensor
 from .base import GeneralizedComponent
 
 __all__ = ["UnembeddingBridge"]
@@ -11,6 +12,10 @@ __all__ = ["UnembeddingBridge"]
 
 class UnembeddingBridge(GeneralizedComponent):
     """x @ W_U + b_U; `W_U` [d_model, d_vocab] is a view. Without a bias in the checkpoint, `b_U` is zeros."""
+
+    weight: Tensor
+    W_U: Tensor
+    b_U: Tensor
 
     property_aliases: ClassVar[dict[str, str]] = {"W_U": "weight"}
 

@@ -1,0 +1,20 @@
+"""The types of arrays, for annotations.
+
+`Tensor` is what users get: torch's, or where there is no torch a NumPy array, which type checkers then know nothing of.
+`Array` is what may be passed in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+__all__ = ["Array", "Tensor"]
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch  # pyright: ignore[reportMissingImports]
+
+    Tensor: TypeAlias = torch.Tensor
+    Array: TypeAlias = torch.Tensor | np.ndarray
+else:
+    Tensor = Array = Any
