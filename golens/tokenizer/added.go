@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -149,10 +148,10 @@ func (a *addedTokens) split(p piece, m *matcher, leaveSpecial bool, emit func(pi
 			continue
 		}
 		if t.LStrip {
-			start = max(len(strings.TrimRightFunc(text[:start], unicode.IsSpace)), done)
+			start = max(len(strings.TrimRightFunc(text[:start], isSpace)), done)
 		}
 		if t.RStrip {
-			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
+			end = len(text) - len(strings.TrimLeftFunc(text[end:], isSpace))
 		}
 		if start > end {
 			continue // a token before this one took all of it as white space

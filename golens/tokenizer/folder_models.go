@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode"
 )
 
 // classFiles are the vocabulary files of the classes that have one of their own.
@@ -157,7 +156,7 @@ func (c *folderConfig) xlmRobertaFromPieces(m *sentencePieceModel) (*Tokenizer, 
 func (c *folderConfig) fromVocabText(text string) (*Tokenizer, error) {
 	vocab := map[string]int32{}
 	for id, line := range splitLines(text) {
-		vocab[strings.TrimRightFunc(line, unicode.IsSpace)] = int32(id)
+		vocab[strings.TrimRightFunc(line, isSpace)] = int32(id)
 	}
 	lower, chinese := c.flag("do_lower_case"), c.flag("tokenize_chinese_chars")
 	return bertForm(vocab, c.role, bertOptions{

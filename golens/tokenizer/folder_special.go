@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
-	"strconv"
 	"strings"
 )
 
@@ -28,7 +27,7 @@ func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
 		named[role.key] = true
 		raw, ok := c.values[role.key]
 		if def := c.defaults[role.key]; !ok && def != "" {
-			raw, ok = json.RawMessage(strconv.Quote(def)), true
+			raw, ok = json.RawMessage(`"`+def+`"`), true // plain ASCII, all of them
 		}
 		if !ok || isNull(raw) {
 			continue

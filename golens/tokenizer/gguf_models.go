@@ -6,7 +6,6 @@ package tokenizer
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -79,7 +78,7 @@ func ggufGemma(m GGUFMeta) (*Tokenizer, error) {
 	tokens := make([]string, len(m.Tokens))
 	scores := make(map[string]float64, len(m.Tokens))
 	for i, s := range m.Tokens {
-		if strings.Contains(s, " ") && strings.TrimSpace(s) == "" {
+		if strings.Contains(s, " ") && strings.TrimFunc(s, isSpace) == "" {
 			s = strings.Repeat(spaceMark, len([]rune(s)))
 		}
 		tokens[i] = s
@@ -129,7 +128,12 @@ func (t *Tokenizer) addKnown(texts ...string) error {
 	return t.added.add(tokens, t.model, t.normalizer)
 }
 
-var paddingToken = regexp.MustCompile(`^\[PAD\d+\]$`)
+// isPaddingToken says whether s is [PAD and a number].
+func isPaddingToken(s string) bool {
+	digits, ok := strings.CutPrefix(s, "[PAD")
+	digits, closed := strings.CutSuffix(digits, "]")
+	return ok && closed && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
 
 // ggufT5 is Unigram. The file has placeholders for T5's sentinels, and no rules of normalization.
 func ggufT5(m GGUFMeta) (*Tokenizer, error) {
@@ -139,7 +143,7 @@ func ggufT5(m GGUFMeta) (*Tokenizer, error) {
 	vocab := make([]scoredToken, len(m.Tokens))
 	sentinels := 0
 	for i, s := range m.Tokens {
-		if sentinels < extraIDs && paddingToken.MatchString(s) {
+		if sentinels < extraIDs && isPaddingToken(s) {
 			sentinels++
 			s = fmt.Sprintf("<extra_id_%d>", extraIDs-sentinels)
 		}

@@ -225,7 +225,7 @@ func TestUnicodeTables(t *testing.T) {
 			}
 		}
 		if name == "Digits" {
-			for _, m := range runeMatches(text, isNumeric) {
+			for _, m := range runeMatches(text, numericSet().has) {
 				collect(m)
 			}
 		} else {

@@ -22,7 +22,10 @@ func parseLikeSerde(s string) (float64, error) {
 		return 0, fmt.Errorf("found %.40s: expected a number that fits 64 bits", s)
 	}
 	unsigned, negative := strings.CutPrefix(s, "-")
-	digits, power, _ := strings.Cut(strings.ToLower(unsigned), "e")
+	digits, power := unsigned, ""
+	if at := strings.IndexAny(unsigned, "eE"); at >= 0 {
+		digits, power = unsigned[:at], unsigned[at+1:]
+	}
 	whole, fraction, _ := strings.Cut(digits, ".")
 	significand, used := takeDigits(0, whole)
 	exponent := len(whole) - used

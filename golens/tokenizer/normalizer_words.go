@@ -6,7 +6,6 @@ package tokenizer
 import (
 	"encoding/json"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,15 +29,17 @@ type lowercase struct{}
 
 func (lowercase) normalize(p piece) (piece, error) {
 	if isASCII(p.text) {
-		p.text = strings.ToLower(p.text) // each byte stands for what its predecessor stood for
+		p.text = lowerASCII(p.text) // each byte stands for what its predecessor stood for
 		return p, nil
 	}
 	changes := make([]change, 0, len(p.text))
+	lower := lowerLetters()
 	for _, r := range p.text {
-		changes = append(changes, change{lowerRune(r), 0})
 		if r == 'İ' { // the one letter that becomes two
-			changes = append(changes, change{'\u0307', 1})
+			changes = append(changes, change{'i', 0}, change{'\u0307', 1})
+			continue
 		}
+		changes = append(changes, change{lower.of(r), 0})
 	}
 	return p.rewrite(changes), nil
 }
@@ -50,17 +51,6 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// lowerRune is the simple lower case of r in Unicode 17.
-func lowerRune(r rune) rune {
-	if r == 'İ' {
-		return 'i'
-	}
-	if l, ok := newerLower(r); ok {
-		return l
-	}
-	return unicode.ToLower(r)
 }
 
 type stripAccents struct{ marks *runeSet }
@@ -75,10 +65,10 @@ type strip struct{ left, right bool }
 func (s strip) normalize(p piece) (piece, error) {
 	from, to := 0, len(p.text)
 	if s.left {
-		from = len(p.text) - len(strings.TrimLeftFunc(p.text, unicode.IsSpace))
+		from = len(p.text) - len(strings.TrimLeftFunc(p.text, isSpace))
 	}
 	if s.right {
-		to = max(len(strings.TrimRightFunc(p.text, unicode.IsSpace)), from)
+		to = max(len(strings.TrimRightFunc(p.text, isSpace)), from)
 	}
 	if from == 0 && p.align == nil {
 		return p.with(p.text[:to], nil), nil
@@ -122,7 +112,7 @@ func (byteLevelNorm) normalize(p piece) (piece, error) {
 // bertNormalizer is what BERT does to text (Devlin et al. 2018).
 type bertNormalizer struct {
 	clean, chinese, accents, lower bool
-	other, marks                   *runeSet
+	unclean, marks                 *runeSet
 }
 
 func newBertNormalizer(raw json.RawMessage) (normalizer, error) {
@@ -141,7 +131,7 @@ func newBertNormalizer(raw json.RawMessage) (normalizer, error) {
 	if cfg.StripAccents != nil {
 		b.accents = *cfg.StripAccents
 	}
-	if b.other, err = unicodeSet("other"); err != nil {
+	if b.unclean, err = unicodeSet("unclean"); err != nil {
 		return nil, err
 	}
 	b.marks, err = unicodeSet("nonspacing")
@@ -154,8 +144,8 @@ func (b bertNormalizer) normalize(p piece) (piece, error) {
 		return p, nil
 	}
 	if b.clean {
-		p = p.filter(b.keeps).mapRunes(func(r rune) rune {
-			if unicode.IsSpace(r) {
+		p = p.filter(func(r rune) bool { return !b.unclean.has(r) }).mapRunes(func(r rune) rune {
+			if isSpace(r) {
 				return ' '
 			}
 			return r
@@ -175,14 +165,6 @@ func (b bertNormalizer) normalize(p piece) (piece, error) {
 		return lowercase{}.normalize(p)
 	}
 	return p, nil
-}
-
-// keeps says whether a character survives cleaning.
-func (b bertNormalizer) keeps(r rune) bool {
-	if r == '\t' || r == '\n' || r == '\r' {
-		return true
-	}
-	return r != 0 && r != utf8.RuneError && !b.other.has(r)
 }
 
 // ascii is the result for a text of ASCII alone, in one go.

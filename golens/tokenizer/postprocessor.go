@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 )
 
 // postProcessor must be safe for concurrent use; it may change the encodings that it is given.
@@ -123,6 +122,6 @@ func trimOffsets(e *Encoding, prefixSpace bool) {
 
 // countSpace is the number of characters of white space, spelled or not, at one end of s.
 func countSpace(s string, trim func(string, func(rune) bool) string) int {
-	space := func(r rune) bool { return r == byteToRune[' '] || unicode.IsSpace(r) }
+	space := func(r rune) bool { return r == byteToRune[' '] || isSpace(r) }
 	return len([]rune(s)) - len([]rune(trim(s, space)))
 }

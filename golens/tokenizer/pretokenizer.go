@@ -109,7 +109,7 @@ type digitsPre struct{ individual bool }
 
 func (d digitsPre) preTokenize(p piece, emit func(piece)) error {
 	if d.individual {
-		return classPre{isNumeric, isolated}.preTokenize(p, emit)
+		return classPre{numericSet().has, isolated}.preTokenize(p, emit)
 	}
-	return classPre{isNumeric, contiguous}.preTokenize(p, emit)
+	return classPre{numericSet().has, contiguous}.preTokenize(p, emit)
 }

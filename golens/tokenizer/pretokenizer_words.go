@@ -7,19 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode"
 	"unicode/utf8"
 )
 
 func init() {
 	registerPreTokenizer("WhitespaceSplit", func(json.RawMessage) (preTokenizer, error) {
-		return classPre{unicode.IsSpace, removed}, nil
+		return classPre{isSpace, removed}, nil
 	})
 	registerPreTokenizer("Whitespace", func(json.RawMessage) (preTokenizer, error) { return wordPre{}, nil })
 	registerPreTokenizer("Punctuation", newPunctuationPre)
 	registerPreTokenizer("BertPreTokenizer", func(json.RawMessage) (preTokenizer, error) {
 		punctuation, err := punctuationClass()
-		return preSequence{classPre{unicode.IsSpace, removed}, classPre{punctuation, isolated}}, err
+		return preSequence{classPre{isSpace, removed}, classPre{punctuation, isolated}}, err
 	})
 	registerPreTokenizer("CharDelimiterSplit", newDelimiterPre)
 	registerPreTokenizer("FixedLength", newFixedLengthPre)
@@ -69,13 +68,8 @@ func newDelimiterPre(raw json.RawMessage) (preTokenizer, error) {
 }
 
 func punctuationClass() (func(rune) bool, error) {
-	marks, err := unicodeSet("punctuation")
-	return func(r rune) bool {
-		if r < utf8.RuneSelf { // ASCII's symbols count too
-			return r > ' ' && r < 0x7F && !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
-		}
-		return marks.has(r)
-	}, err
+	marks, err := unicodeSet("punctuation") // with the symbols of ASCII
+	return marks.has, err
 }
 
 func newPunctuationPre(raw json.RawMessage) (preTokenizer, error) {
@@ -97,7 +91,7 @@ func (wordPre) preTokenize(p piece, emit func(piece)) error {
 	const space, word, other = 0, 1, 2
 	kind := func(r rune) int {
 		switch {
-		case unicode.IsSpace(r):
+		case isSpace(r):
 			return space
 		case isWordRune(r):
 			return word
@@ -176,10 +170,10 @@ func newScriptPre() scriptPre {
 func (t *scriptTable) of(r rune) int16 {
 	s, ok := findRange(t.ranges, r)
 	switch {
-	case r == 'ー' || ok && t.kana[s]:
-		return t.han
-	case r == ' ' || !ok:
+	case !ok:
 		return anyScript
+	case t.kana[s]:
+		return t.han
 	}
 	return s
 }

@@ -159,7 +159,7 @@ func (p *parser) readProperty(negated bool) (s set, name string, ok bool, err er
 	if negated {
 		s = s.negate()
 	}
-	name = strings.ToLower(strings.NewReplacer(" ", "", "-", "", "_", "").Replace(name))
+	name = plainName(name)
 	return s, name, true, nil
 }
 

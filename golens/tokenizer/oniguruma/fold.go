@@ -57,7 +57,7 @@ var foldTable = sync.OnceValues(func() (*folding, error) {
 
 func readCodes(text string) ([]rune, error) {
 	var out []rune
-	for _, word := range strings.Fields(text) {
+	for _, word := range fields(text) {
 		code, err := strconv.ParseInt(word, 16, 32)
 		if err != nil {
 			return nil, fmt.Errorf("embedded table: %w", err)

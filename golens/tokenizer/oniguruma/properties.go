@@ -41,16 +41,34 @@ var propertyTable = sync.OnceValues(func() (map[string]string, error) {
 	table := map[string]string{}
 	for line := range strings.SplitSeq(text, "\n") {
 		names, ranges, _ := strings.Cut(line, ":")
-		for _, name := range strings.Fields(names) {
+		for _, name := range fields(names) {
 			table[name] = ranges
 		}
 	}
 	return table, nil
 })
 
+// fields are the words of an embedded table.
+func fields(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' })
+}
+
+// plainName is a name of ASCII as the table has it: case, spaces, '-' and '_' do not count.
+func plainName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ' || r == '-' || r == '_':
+			return -1
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
 // readRanges reads gaps and lengths in hexadecimal.
 func readRanges(text string) (set, error) {
-	words := strings.Fields(text)
+	words := fields(text)
 	out := make(set, 0, len(words)/2)
 	at := int64(0)
 	for i := 0; i+1 < len(words); i += 2 {
@@ -65,13 +83,13 @@ func readRanges(text string) (set, error) {
 	return out, nil
 }
 
-// property is the set of a name; case, spaces, '-' and '_' do not count.
+// property is the set of a name.
 func property(name string) (set, error) {
 	table, err := propertyTable()
 	if err != nil {
 		return nil, err
 	}
-	plain := strings.ToLower(strings.NewReplacer(" ", "", "-", "", "_", "").Replace(name))
+	plain := plainName(name)
 	ranges, ok := table[plain]
 	if !ok || plain == outsideWord {
 		return nil, fmt.Errorf(`property \p{%s}: %w: no property of this name`, name, ErrSyntax)
