@@ -91,7 +91,7 @@ func (m *Model) giveBeside(b *built, q *graph.Question, x *tensor.Tensor, a *Arg
 	case len(x.Shape()) < 2:
 		return nil, nil
 	case !positions:
-		return m.givePositions(b, q, a.Mask, a.Positions, false, span{batch: x.Dim(0), pos: x.Dim(1)})
+		return m.givePositions(b, q, a.Mask, a.Positions, span{batch: x.Dim(0), pos: x.Dim(1)})
 	}
 	// The embedding of positions reads the tokens' only for the number of rows: one for each row of positions here.
 	like, err := tensor.New(m.dtype, x.Dim(0), x.Dim(1), m.Spec.DModel)

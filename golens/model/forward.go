@@ -137,8 +137,7 @@ func (m *Model) answer(ctx context.Context, b *built, q *graph.Question, in *Inp
 	if mask, err = turn.mask(in, s); err != nil {
 		return nil, err
 	}
-	// upstream numbers embeddings and streams one by one, whatever the mask
-	owned, err := m.givePositions(b, q, mask, in.Positions, in.Tokens != nil, s)
+	owned, err := m.givePositions(b, q, mask, in.Positions, s)
 	defer release(owned)
 	if err != nil {
 		return nil, err

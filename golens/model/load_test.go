@@ -175,7 +175,8 @@ func TestPositions(t *testing.T) {
 		{"one left, one right", []int64{0, 0, 1, 1, 1, 1, 1, 1, 0, 0}, false, []int64{0, 0, 0, 1, 2, 0, 1, 2, 3, 4}},
 		{"a hole", []int64{1, 1, 0, 1, 1, 1, 1, 1, 1, 1}, false, []int64{0, 1, 1, 2, 3, 0, 1, 2, 3, 4}},
 		{"nothing but padding", []int64{0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, false, straight},
-		{"embeddings", []int64{0, 0, 1, 1, 1, 1, 1, 1, 1, 1}, true, straight},
+		{"embeddings", []int64{0, 0, 1, 1, 1, 1, 1, 1, 1, 1}, true, []int64{0, 0, 0, 1, 2, 0, 1, 2, 3, 4}},
+		{"embeddings, padded right", []int64{1, 1, 1, 0, 0, 1, 1, 1, 1, 1}, true, straight},
 	} {
 		in := asking(words(t, 2, 5))
 		if c.mask != nil {

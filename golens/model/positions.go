@@ -17,8 +17,9 @@ type span struct {
 func (s span) total() int { return s.past + s.pos }
 
 // givePositions hands over the mask [batch, past + pos] (nil: none) and the positions, which are derived from it where
-// they are not given and derive says so. It returns what it made, for the caller to release.
-func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tensor.Tensor, derive bool, s span) (made []*tensor.Tensor, err error) {
+// they are not given: a row of a padded batch stands where it would stand alone, whatever the run starts from. It
+// returns what it made, for the caller to release.
+func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tensor.Tensor, s span) (made []*tensor.Tensor, err error) {
 	if mask != nil {
 		keys, err := keyMask(mask, s.batch, s.total())
 		if err != nil {
@@ -34,9 +35,6 @@ func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tens
 		columns = s.total()
 	}
 	if positions == nil {
-		if !derive {
-			mask = nil
-		}
 		positions, err = derivePositions(mask, s.total()-columns, columns)
 		if err != nil {
 			return made, err

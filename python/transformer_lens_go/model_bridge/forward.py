@@ -14,6 +14,7 @@ from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
 from .caches import Caching, can_cache, open_cache
+from .padding import positions_of, warn_of_empty
 from .past_key_values import PastKeyValues
 from .text import TextMixin
 from .watching import watching
@@ -133,7 +134,9 @@ class ForwardMixin(TextMixin):
         """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
         attention_mask, positions = _keywords(return_type, attention_mask, kwargs)
         cache = _cache_given(kwargs)
+        given_cache = cache is not None
         question = Question(keep=keep)
+        padding = None
         if start_at_layer is not None:
             self._start(question, input, start_at_layer)
         elif arrays.is_array(input) and arrays.is_floating(input):
@@ -141,20 +144,22 @@ class ForwardMixin(TextMixin):
                 input, self.cfg.d_model, "embeddings", self._engine.dtype, 3
             )
         else:
-            side = padding_side or getattr(self.tokenizer, "padding_side", "right")
-            question.tokens = self._ids(input, prepend_bos, padding_side)
-            if attention_mask is None and positions is None and side == "left":
-                attention_mask, positions = self._left_padding(input, question.tokens, side)
-                positions = positions if cache is None else None  # they depend on the cache too
+            question.tokens, padding = self._ids(input, prepend_bos, padding_side)
         given = next(a for a in (question.tokens, question.embeds, question.resid) if a is not None)
         batch, pos = given.shape[:2]
         if cache is None and return_type == "logits_and_cache" and kwargs.get("use_cache", True):
             cache = PastKeyValues.for_model(self.cfg, batch) if can_cache(self.cfg) else None
+        if attention_mask is None and padding is not None:
+            attention_mask, derived = self._seen(padding, cache is not None)
+            if positions is None and not given_cache:  # they depend on the cache too
+                positions = derived
         caching = self._go_on(question, cache, batch, pos, attention_mask, positions)
         if labels is not None:
             labels = token_ids(labels)
         new_mask = question.attention_mask
-        if caching is not None and new_mask is not None:
+        if new_mask is None:
+            new_mask = padding
+        elif caching is not None:
             new_mask = new_mask[:, caching.past.length :]
         wanted = _Wanted(return_type, loss_per_token, labels, question.tokens, new_mask, cache)
         stops = self._stop(question, stop_at_layer, start_at_layer)
@@ -187,31 +192,32 @@ class ForwardMixin(TextMixin):
             question.positions = token_ids(positions)
         return caching
 
-    def _ids(self, input: Any, prepend_bos: bool | None, padding_side: Any) -> Any:
-        if isinstance(input, str):
-            return token_ids(
-                self.to_tokens(input, prepend_bos=prepend_bos, padding_side=padding_side)
-            )
+    def _ids(self, input: Any, prepend_bos: bool | None, side: str | None) -> tuple[Any, Any]:
+        """Ids [batch, pos] of what was passed, and of texts that were padded a mask of the same shape: 0 at padding."""
         if isinstance(input, (list, tuple)):
             if not input or not all(isinstance(text, str) for text in input):
                 raise ValueError(
                     "a list is taken as texts, and its entries must be str; pass ids as a tensor or array"
                 )
-            texts = list(input)
-            return token_ids(
-                self.to_tokens(texts, prepend_bos=prepend_bos, padding_side=padding_side)
-            )
-        return token_ids(input)
+            input = list(input)
+        elif not isinstance(input, str):
+            return token_ids(input), None
+        ids, real = self._tokenized(input, prepend_bos, side)
+        tokens = token_ids(ids)
+        if real.all():
+            return tokens, None
+        warn_of_empty(real)
+        return tokens, arrays.from_numpy(real)
 
-    def _left_padding(self, input: Any, tokens: Any, side: str) -> tuple[Any, Any]:
-        """The mask and positions that go with texts padded on the left; None for both otherwise."""
-        if not isinstance(input, (list, tuple)) or len(input) < 2:
+    def _seen(self, padding: Any, cached: bool) -> tuple[Any, Any]:
+        """The mask and positions that go with padded texts; None for both where no token sees the padding.
+
+        Padding behind a text is seen by nothing but itself, unless attention looks both ways, or more tokens follow.
+        """
+        behind = bool((padding[:, 1:] <= padding[:, :-1]).all())
+        if behind and not cached and can_cache(self.cfg):
             return None, None
-        if self.tokenizer is None or self.tokenizer.pad_token_id is None:
-            return None, None
-        mask = get_attention_mask(self.tokenizer, tokens, self.cfg.default_prepend_bos, side)
-        positions = mask.cumsum(-1) - 1
-        return mask, positions * mask + (1 - mask)  # padding gets position 1, as upstream
+        return padding, positions_of(padding)
 
     def _start(self, question: Question, input: Any, layer: int) -> None:
         if not (arrays.is_array(input) and arrays.is_floating(input)):
@@ -285,11 +291,20 @@ class ForwardMixin(TextMixin):
         attention_mask: Any | None = None,
     ) -> tuple[Any, Any, None, Any]:
         """(residual stream entering block 0, tokens, None, mask): what `start_at_layer=0` goes on from."""
-        tokens = self._ids(input, prepend_bos, padding_side)
-        if attention_mask is None and getattr(self.tokenizer, "padding_side", None) == "left":
+        tokens, padding = self._ids(input, prepend_bos, padding_side)
+        positions = None
+        if attention_mask is None and padding is not None:
+            attention_mask, positions = self._seen(padding, False)
+        elif (
+            attention_mask is None
+            and not isinstance(input, (str, list, tuple))
+            and getattr(self.tokenizer, "padding_side", None) == "left"
+        ):
             prepend = self.cfg.default_prepend_bos if prepend_bos is None else prepend_bos
             attention_mask = get_attention_mask(self.tokenizer, tokens, prepend)
-        residual = self.forward(tokens, stop_at_layer=0, attention_mask=attention_mask)
+        residual = self.forward(
+            tokens, stop_at_layer=0, attention_mask=attention_mask, position_ids=positions
+        )
         return residual, tokens, None, attention_mask
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from .._engine.inputs import float_input, in_rows, token_ids
 from ..hook_points import NamesFilter
 from ..utilities.tensors import to_numpy
 from ..utilities.tokenize_utils import get_attention_mask
-from .generation_loop import Sampling, Steps
+from .generation_loop import Choice, Sampling, Steps
 from .generation_output import GenerateOutput, TextStream, decoded
+from .padding import positions_of, warn_of_empty
 from .stopping import criteria_of, eos_tokens
 
 __all__ = ["GenerationMixin"]
@@ -42,7 +43,7 @@ class GenerationMixin:
 
     cfg: Any
     tokenizer: Any
-    to_tokens: Any
+    _tokenized: Any
     run_with_cache: Any
     _need_tokenizer: Any
     _engine: Any
@@ -111,16 +112,16 @@ class GenerationMixin:
 
         Raises:
             ValueError: `max_new_tokens` below 1, a mask of another shape than the prompt, `forced_bos_token_id` (for
-                encoder-decoder models), `pixel_values` (for multimodal ones), a negative `freq_penalty`, no tokenizer
-                for `stop_strings` or `padding_side`.
-            AssertionError: no EOS known although `stop_at_eos`; `top_k` or `top_p` out of range.
+                encoder-decoder models), `pixel_values` (for multimodal ones), `top_k`, `top_p`, a temperature or a
+                penalty out of range, no tokenizer for `stop_strings` or `padding_side`.
+            AssertionError: no EOS known although `stop_at_eos`.
             NotImplementedError: `return_cache` for several sequences or embeddings.
         """
         _refuse(pixel_values, multimodal_kwargs, forced_bos_token_id, max_new_tokens)
+        sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         prompt = self._prompt(input, prepend_bos, padding_side, attention_mask)
         if return_cache:
             _check_cacheable(prompt)
-        sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         steps = self._steps(
             prompt,
             sampling,
@@ -187,12 +188,12 @@ class GenerationMixin:
         bytes are not all there yet waits for the next piece.
         """
         _refuse(None, {}, forced_bos_token_id, max_new_tokens)
+        sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         prompt = self._prompt(input, prepend_bos, None, attention_mask)
         if prompt.kind == "embeds":
             raise RuntimeError(
                 "generate_stream takes text or ids, not embeddings; generate takes those"
             )
-        sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         steps = self._steps(
             prompt,
             sampling,
@@ -264,21 +265,12 @@ class GenerationMixin:
         """Texts as ids, padded on the left where there are several."""
         several = isinstance(input, list) and len(input) > 1
         self._warn_of_second_bos(input, prepend_bos)
-        tokens = token_ids(
-            self.to_tokens(
-                input,
-                prepend_bos=prepend_bos,
-                padding_side="left" if several else None,
-                truncate=False,
-            )
-        )
-        prompt = _Prompt(tokens, "str" if isinstance(input, str) else "list")
-        if several and getattr(self.tokenizer, "pad_token_id", None) is not None:
-            mask = get_attention_mask(
-                self.tokenizer, tokens, self.cfg.default_prepend_bos, padding_side="left"
-            )
-            positions = mask.cumsum(-1) - 1
-            prompt.mask, prompt.positions = mask, positions * mask + (1 - mask)
+        ids, real = self._tokenized(input, prepend_bos, "left" if several else None, truncate=False)
+        prompt = _Prompt(token_ids(ids), "str" if isinstance(input, str) else "list")
+        if not real.all():
+            warn_of_empty(real)
+            prompt.mask = arrays.from_numpy(real)
+            prompt.positions = positions_of(prompt.mask)
         return prompt
 
     def _warn_of_second_bos(self, input: str | list[str], prepend_bos: bool | None) -> None:
@@ -307,7 +299,7 @@ class GenerationMixin:
     def _steps(
         self,
         prompt: _Prompt,
-        choose: Callable[[Any, Any], Any],
+        choose: Choice,
         max_new_tokens: int,
         eos_token_id: Any,
         stop_at_eos: bool,

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays
-from ..utilities.logits_utils import sample_logits
+from ..utilities.logits_utils import check_sampling, sample_logits
 from ..utilities.tensors import is_torch_tensor, to_numpy
 from .caches import can_cache
 from .past_key_values import PastKeyValues
 
 __all__ = ["Sampling", "Steps"]
 
-Choice = Callable[[Any, Any], Any]
+Choice = Callable[[Any, Any, Any], Any]  # of logits, ids, and their mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,16 @@ class Sampling:
     freq_penalty: float = 0.0
     repetition_penalty: float = 1.0
 
-    def __call__(self, logits: Any, tokens: Any) -> Any:
-        """Tokens [batch] chosen from logits [batch, d_vocab] behind `tokens` [batch, pos]."""
+    def __post_init__(self) -> None:
+        check_sampling(
+            self.top_k, self.top_p, self.temperature, self.freq_penalty, self.repetition_penalty
+        )
+
+    def __call__(self, logits: Any, tokens: Any, mask: Any) -> Any:
+        """Tokens [batch] chosen from logits [batch, d_vocab] behind `tokens` [batch, pos].
+
+        What `mask` [batch, pos] (None: no padding) has as 0 counts for nothing.
+        """
         if not self.do_sample:
             return sample_logits(
                 logits,
@@ -39,6 +47,7 @@ class Sampling:
                 freq_penalty=self.freq_penalty,
                 repetition_penalty=self.repetition_penalty,
                 tokens=tokens,
+                attention_mask=mask,
             )
         return sample_logits(
             logits,
@@ -48,6 +57,7 @@ class Sampling:
             self.freq_penalty,
             self.repetition_penalty,
             tokens,
+            mask,
         )
 
 
@@ -83,7 +93,7 @@ class Steps:
         for _ in self._counted():
             with arrays.no_grad():
                 logits = self._logits(running)
-                tokens = self.choose(logits, chosen if embeds else running)
+                tokens = self._chosen(logits, chosen if embeds else running)
                 self._fill_finished(tokens)
                 column = tokens[:, None]
                 if embeds:
@@ -119,14 +129,26 @@ class Steps:
             options |= self._masked(running.shape[1], past)
         return self.model(new, return_type="logits", **options)[:, -1, :]
 
+    def _chosen(self, logits: Any, tokens: Any) -> Any:
+        """Tokens [batch] chosen behind `tokens` [batch, pos], of a prompt of embeddings the new ones alone."""
+        embeds = arrays.is_floating(self.prompt)
+        mask = None if embeds or self.mask is None else self._mask_of(tokens.shape[1])
+        return self.choose(logits, tokens, mask)
+
+    def _mask_of(self, length: int) -> Any:
+        """The prompt's mask with ones behind it, up to that length."""
+        library = arrays.torch if arrays.torch is not None else np
+        ones = library.ones(
+            (self.mask.shape[0], length - self.mask.shape[1]), dtype=self.mask.dtype
+        )
+        return arrays.concat([self.mask, ones], 1)
+
     def _masked(self, length: int, past: int) -> dict[str, Any]:
         """The mask over `length` positions, and the positions of those behind `past`."""
-        more = length - self.mask.shape[1]
-        library = arrays.torch if arrays.torch is not None else np
-        ones = library.ones((self.mask.shape[0], more), dtype=self.mask.dtype)
-        mask = arrays.concat([self.mask, ones], 1)
-        options = {"attention_mask": mask}
+        options = {"attention_mask": self._mask_of(length)}
         if self.positions is not None:
+            library = arrays.torch if arrays.torch is not None else np
+            more = length - self.mask.shape[1]
             counted = self.positions[:, -1:] + library.arange(1, more + 1)[None]
             options["position_ids"] = arrays.concat([self.positions, counted], 1)[:, past:]
         return options

@@ -8,10 +8,17 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.inputs import in_rows, token_ids
-from ..utilities.logits_utils import draw, keep_top_k, keep_top_p, penalize_repetition
+from ..utilities.logits_utils import (
+    SamplingError,
+    draw,
+    keep_top_k,
+    keep_top_p,
+    penalize_repetition,
+)
 from ..utilities.tensors import to_numpy
 from .generation_loop import Steps
 from .generation_output import GenerateOutput
+from .padding import told_mask, warn_of_empty
 from .stopping import criteria_of, eos_tokens
 
 __all__ = ["HFGenerationMixin"]
@@ -41,10 +48,30 @@ class _HFSampling:
     repetition_penalty: float
     scores: list[Any] = field(default_factory=list)
 
-    def __call__(self, logits: Any, tokens: Any) -> Any:
-        """Tokens [batch] chosen from logits [batch, d_vocab] behind `tokens` [batch, pos]."""
+    def __post_init__(self) -> None:
+        for name, value, fits, allowed in (
+            ("temperature", self.temperature, self.temperature > 0, "greater than 0"),
+            ("top_k", self.top_k, self.top_k >= 0, "non-negative (0: all tokens)"),
+            ("top_p", self.top_p, 0.0 <= self.top_p <= 1.0, "in [0, 1]"),
+            (
+                "repetition_penalty",
+                self.repetition_penalty,
+                self.repetition_penalty > 0,
+                "greater than 0 (1: none)",
+            ),
+        ):
+            if not fits and (self.do_sample or name == "repetition_penalty"):
+                raise SamplingError(
+                    f"{name} has to be {allowed}, got {value}; do_sample=False takes the likeliest token"
+                )
+
+    def __call__(self, logits: Any, tokens: Any, mask: Any) -> Any:
+        """Tokens [batch] chosen from logits [batch, d_vocab] behind `tokens` [batch, pos].
+
+        What `mask` [batch, pos] (None: no padding) has as 0 counts for nothing.
+        """
         if self.repetition_penalty != 1.0:
-            logits = penalize_repetition(logits, tokens, self.repetition_penalty)
+            logits = penalize_repetition(logits, tokens, self.repetition_penalty, mask)
         if self.do_sample:
             if self.temperature != 1.0:
                 logits = logits / self.temperature
@@ -148,15 +175,17 @@ class HFGenerationMixin:
     def _encoded(self, input: Any, mask: Any, pad: int | None) -> tuple[Any, Any]:
         """Ids [batch, pos] and their mask, None where there is no padding.
 
-        Where nobody says what is padding, transformers takes the padding token for it, which is EOS here, unless
-        that ends sequences too (`pad` None).
+        Where nobody says what is padding among ids, transformers takes the padding token for it, which is EOS here,
+        unless that ends sequences too (`pad` None). Of texts the tokenizer says it.
         """
         if isinstance(input, (str, list)):
             texts = [input] if isinstance(input, str) else input
-            padding = {"padding": True, "padding_side": "left"} if isinstance(input, list) else {}
-            encoded = self._need_tokenizer("hf_generate")(texts, return_tensors="np", **padding)
+            tokenizer = self._need_tokenizer("hf_generate")
+            encoded = tokenizer(texts, return_tensors="np", padding=True, padding_side="left")
             tokens = token_ids(encoded["input_ids"])
-            mask = encoded["attention_mask"] if padding else mask
+            real = told_mask(encoded, to_numpy(tokens), tokenizer, texts, "left")
+            warn_of_empty(real)
+            mask = real if mask is None else mask
         else:
             tokens = token_ids(input)
         if mask is None:

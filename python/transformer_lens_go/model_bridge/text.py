@@ -4,17 +4,17 @@ configuration.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
 
 from .._engine import arrays
+from ..hook_names import outside_of_package
 from ..tokenizer import ModelTokenizer
 from ..utilities.tensors import is_torch_tensor, to_numpy
-from ..utilities.tokenize_utils import (
-    get_input_with_manually_prepended_bos,
-    get_tokens_with_bos_removed,
-)
+from ..utilities.tokenize_utils import get_input_with_manually_prepended_bos
+from .padding import padded, told_mask
 from .tokenizer_setup import configure_tokenizer, vocabulary_size
 
 
@@ -72,12 +72,27 @@ class TextMixin:
         `prepend_bos` None means `cfg.default_prepend_bos`; `padding_side` None means the
         tokenizer's; `truncate` cuts to `cfg.n_ctx`.
         """
+        ids, _ = self._tokenized(input, prepend_bos, padding_side, truncate)
+        tokens = arrays.from_numpy(ids)
+        return tokens.to(self.cfg.device) if move_to_device and is_torch_tensor(tokens) else tokens
+
+    def _tokenized(
+        self,
+        input: str | list[str],
+        prepend_bos: bool | None,
+        padding_side: str | None,
+        truncate: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of texts as `to_tokens` gives them, and 1 where they are text, 0 where they are
+        padding: int64 [batch, pos] both.
+
+        The tokenizer says which is which: ids do not, where a text has the pad token in it.
+        """
         tokenizer = self._need_tokenizer("to_tokens")
         if prepend_bos is None:
             prepend_bos = self.cfg.default_prepend_bos
-        if padding_side is None:
-            padding_side = getattr(tokenizer, "padding_side", "right")
-        texts = [input] if isinstance(input, str) else list(input)
+        side: str = padding_side or getattr(tokenizer, "padding_side", "right")
+        texts: Any = [input] if isinstance(input, str) else list(input)
         if not texts:
             raise IndexError("to_tokens needs at least one text, got an empty list")
         if prepend_bos and not self.cfg.tokenizer_prepends_bos and _is_one_token(tokenizer):
@@ -86,18 +101,40 @@ class TextMixin:
             texts,
             return_tensors="np",
             padding=True,
-            padding_side=padding_side,
+            padding_side=side,
             truncation=truncate,
             max_length=self.cfg.n_ctx if truncate else None,
+            return_attention_mask=True,
         )
-        ids = np.asarray(encoded["input_ids"], dtype=np.int64)
-        if self.cfg.tokenizer_appends_eos and tokenizer.eos_token_id is not None:
-            while ids.shape[-1] > 1 and (ids[:, -1] == tokenizer.eos_token_id).all():
-                ids = ids[:, :-1]
-        if not prepend_bos and self.cfg.tokenizer_prepends_bos:
-            ids = get_tokens_with_bos_removed(tokenizer, ids, padding_side=padding_side)
-        tokens = arrays.from_numpy(np.ascontiguousarray(ids))
-        return tokens.to(self.cfg.device) if move_to_device and is_torch_tensor(tokens) else tokens
+        ids = np.ascontiguousarray(encoded["input_ids"], dtype=np.int64)
+        real = told_mask(encoded, ids, tokenizer, texts, side)
+        if truncate and ids.shape[-1] >= self.cfg.n_ctx:
+            self._warn_of_cut(texts, real)
+        drops_bos = not prepend_bos and self.cfg.tokenizer_prepends_bos
+        eos = tokenizer.eos_token_id if self.cfg.tokenizer_appends_eos else None
+        if drops_bos or eos is not None:
+            rows = [row[seen != 0] for row, seen in zip(ids, real, strict=True)]
+            if eos is not None:
+                rows = [_without_eos(row, eos) for row in rows]
+            if drops_bos:
+                rows = _without_bos(rows, tokenizer)
+            ids, real = padded(rows, tokenizer.pad_token_id, side)
+        return ids, real
+
+    def _warn_of_cut(self, texts: list[str], real: np.ndarray) -> None:
+        """Say so where texts were longer than the context: a text that fills it may just fit."""
+        full = np.flatnonzero(real.sum(axis=-1) >= self.cfg.n_ctx)
+        lengths = [len(self._tokenizer(texts[i])["input_ids"]) for i in full]
+        cut = [length for length in lengths if length > self.cfg.n_ctx]
+        if not cut:
+            return
+        which = "a text" if len(texts) == 1 else f"{len(cut)} of {len(texts)} texts"
+        warnings.warn(
+            f"{which} of {max(cut)} tokens was cut to the {self.cfg.n_ctx} of the model's context (n_ctx); pass "
+            "shorter texts, or to_tokens(..., truncate=False) to get all of the ids",
+            UserWarning,
+            stacklevel=outside_of_package(),
+        )
 
     def to_string(self, tokens: Any) -> str | list[str]:
         """The text of ids [pos] (or of a single id), or the texts of ids [batch, pos]."""
@@ -194,3 +231,25 @@ def _is_one_token(tokenizer: Any) -> bool:
     """Whether BOS, written as text, reads as one token; a fallback BOS may not."""
     bos = tokenizer.bos_token
     return bos is not None and len(tokenizer(bos, add_special_tokens=False)["input_ids"]) == 1
+
+
+def _without_eos(row: np.ndarray, eos: int) -> np.ndarray:
+    """A text's ids without EOS behind them; at least one is left."""
+    while row.size > 1 and row[-1] == eos:
+        row = row[:-1]
+    return row
+
+
+def _without_bos(rows: list[np.ndarray], tokenizer: Any) -> list[np.ndarray]:
+    """Texts' ids without the BOS that the tokenizer put in front of each."""
+    if tokenizer.bos_token_id is None:
+        return rows
+    starts = (tokenizer.bos_token_id, getattr(tokenizer, "cls_token_id", None))
+    without = [index for index, row in enumerate(rows) if not row.size or row[0] not in starts]
+    if without:
+        raise ValueError(
+            f"Cannot remove BOS: {len(without)} row(s), text {without[0]} the first of them, do not start with the "
+            f"BOS token (id {tokenizer.bos_token_id}), which this tokenizer wrote when the model took it. Set "
+            "model.tokenizer again after changing what it adds"
+        )
+    return [row[1:] for row in rows]

@@ -15,7 +15,19 @@ from .._engine import arrays
 from .._not_built import names_of
 from .tensors import is_torch_tensor, library_of, to_numpy
 
-__all__ = ["draw", "keep_top_k", "keep_top_p", "penalize_repetition", "sample_logits"]
+__all__ = [
+    "SamplingError",
+    "check_sampling",
+    "draw",
+    "keep_top_k",
+    "keep_top_p",
+    "penalize_repetition",
+    "sample_logits",
+]
+
+
+class SamplingError(ValueError, AssertionError):
+    """A way of choosing tokens that there is not: a ValueError, and the AssertionError that transformer_lens raises."""
 
 
 def sample_logits(
@@ -26,6 +38,7 @@ def sample_logits(
     freq_penalty: float = 0.0,
     repetition_penalty: float = 1.0,
     tokens: Any | None = None,
+    attention_mask: Any | None = None,
 ) -> Any:
     """One token [batch] for each row of logits [batch, d_vocab].
 
@@ -34,55 +47,75 @@ def sample_logits(
     division by `temperature`, minus `freq_penalty` times how often each token occurs in `tokens`, then the `top_k`
     likeliest, or else the fewest whose probabilities reach `top_p` (Holtzman et al. 2020,
     https://arxiv.org/abs/1904.09751), then a draw in float32. Temperature 0 takes the likeliest, after the
-    repetition penalty alone.
+    repetition penalty alone. Tokens that `attention_mask` [batch, pos] has as 0 are padding, and count for nothing.
 
-    Raises ValueError for a negative `freq_penalty`, AssertionError for a `top_k` that is not positive, a `top_p`
-    outside (0, 1], or a frequency penalty without `tokens`.
+    Raises SamplingError, which is a ValueError and an AssertionError, for a number out of range (`check_sampling`);
+    AssertionError for a frequency penalty without `tokens`.
     """
-    if freq_penalty < 0:
-        raise ValueError(f"freq_penalty must be non-negative, got {freq_penalty}.")
+    check_sampling(top_k, top_p, temperature, freq_penalty, repetition_penalty)
     if repetition_penalty != 1.0 and tokens is not None:
-        final_logits = penalize_repetition(final_logits, tokens, repetition_penalty)
+        final_logits = penalize_repetition(final_logits, tokens, repetition_penalty, attention_mask)
     if temperature == 0.0:
         return final_logits.argmax(-1)
     final_logits = final_logits / temperature
     if freq_penalty > 0:
-        final_logits = final_logits - freq_penalty * _counts(tokens, final_logits)
+        final_logits = final_logits - freq_penalty * _counts(tokens, final_logits, attention_mask)
     if top_k is not None:
-        if top_k <= 0:
-            raise AssertionError(f"top_k has to be greater than 0, got {top_k}")
         final_logits = keep_top_k(final_logits, top_k)
     elif top_p is not None:
-        if not 0.0 < top_p <= 1.0:
-            raise AssertionError(f"top_p has to be in (0, 1], got {top_p}")
         final_logits = keep_top_p(final_logits, top_p)
     return draw(final_logits)
 
 
-def penalize_repetition(logits: Any, tokens: Any, penalty: float) -> Any:
-    """Logits [batch, d_vocab] made less likely where their token occurs in `tokens` [batch, pos]."""
-    if is_torch_tensor(logits):
-        scores = logits.gather(1, tokens)
-        scores = arrays.torch.where(scores > 0, scores / penalty, scores * penalty)
-        return logits.scatter(1, tokens, scores)
-    scores = np.take_along_axis(logits, tokens, axis=1)
-    scores = np.where(scores > 0, scores / penalty, scores * penalty).astype(logits.dtype)
-    logits = logits.copy()
-    np.put_along_axis(logits, tokens, scores, axis=1)
-    return logits
+def check_sampling(
+    top_k: int | None = None,
+    top_p: float | None = None,
+    temperature: float = 1.0,
+    freq_penalty: float = 0.0,
+    repetition_penalty: float = 1.0,
+) -> None:
+    """Raise SamplingError, saying what is allowed, for a number with which no token can be chosen."""
+    for name, value, fits, allowed in (
+        ("top_k", top_k, top_k is None or top_k > 0, "greater than 0, or None for all tokens"),
+        ("top_p", top_p, top_p is None or 0.0 < top_p <= 1.0, "in (0, 1], or None for all tokens"),
+        ("temperature", temperature, temperature >= 0, "0 (the likeliest token) or greater"),
+        ("freq_penalty", freq_penalty, freq_penalty >= 0, "non-negative (0: none)"),
+        (
+            "repetition_penalty",
+            repetition_penalty,
+            repetition_penalty > 0,
+            "greater than 0 (1: none)",
+        ),
+    ):
+        if not fits:  # NaN fits nowhere
+            raise SamplingError(f"{name} has to be {allowed}, got {value}")
 
 
-def _counts(tokens: Any, logits: Any) -> Any:
+def penalize_repetition(
+    logits: Any, tokens: Any, penalty: float, attention_mask: Any | None = None
+) -> Any:
+    """Logits [batch, d_vocab] made less likely where their token occurs in `tokens` [batch, pos], padding left out."""
+    there = _counts(tokens, logits, attention_mask) > 0
+    library = library_of(logits)
+    return library.where(
+        there, library.where(logits > 0, logits / penalty, logits * penalty), logits
+    )
+
+
+def _counts(tokens: Any, logits: Any, attention_mask: Any | None) -> Any:
     """How often each token of the vocabulary occurs in each row of `tokens`: like the logits."""
     if tokens is None:
         raise AssertionError("Must provide input_tokens if applying a frequency penalty")
     if tokens.ndim != 2:
         raise AssertionError("Frequency penalty do not support input in the form of embeddings")
+    rows = tokens
+    if attention_mask is not None:
+        rows = [row[mask != 0] for row, mask in zip(tokens, attention_mask, strict=True)]
+    width = logits.shape[-1]
     if is_torch_tensor(logits):
         torch = arrays.torch
-        return torch.stack([torch.bincount(row, minlength=logits.shape[-1]) for row in tokens])
-    rows = [np.bincount(row, minlength=logits.shape[-1]) for row in tokens]
-    return np.stack(rows).astype(logits.dtype)
+        return torch.stack([torch.bincount(row, minlength=width) for row in rows])
+    return np.stack([np.bincount(row, minlength=width) for row in rows]).astype(logits.dtype)
 
 
 def keep_top_k(logits: Any, top_k: int) -> Any:

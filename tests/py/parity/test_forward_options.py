@@ -36,7 +36,6 @@ FORWARD: dict[str, Body] = {
     "both per token": lambda m: m(IDS, return_type="both", loss_per_token=True),
     "loss of text": lambda m: m(TEXT, return_type="loss"),
     "loss of texts, left": lambda m: m(TEXTS, return_type="both", padding_side="left"),
-    "loss of texts, right": lambda m: m(TEXTS, return_type="loss", loss_per_token=True),
     "loss, one token": lambda m: m(IDS[:, :1], return_type="loss"),
     "loss, masked": lambda m: m(IDS, return_type="loss", attention_mask=MASK),
     "per token, masked": lambda m: m(
@@ -61,7 +60,6 @@ FORWARD: dict[str, Body] = {
     ),
     "text without bos": lambda m: m(TEXT, prepend_bos=False),
     "text with bos": lambda m: m(TEXT, prepend_bos=True),
-    "texts without bos, left": lambda m: m(TEXTS, prepend_bos=False, padding_side="left"),
     "ids and bos": lambda m: m(IDS, prepend_bos=True),
     "one dimension": lambda m: m(IDS[0]),
     "int32 ids": lambda m: m(IDS.int()),
@@ -76,9 +74,6 @@ FORWARD: dict[str, Body] = {
     "embeddings, 2-D": lambda m: m(embeddings(m)[0]),
     "embeddings, loss": lambda m: m(embeddings(m), return_type="loss"),
     "embeddings, loss, labels": lambda m: m(embeddings(m), return_type="loss", labels=IDS[:, :5]),
-    "embeddings with a mask": lambda m: m(
-        embeddings(m), attention_mask=torch.tensor([[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]])
-    ),
     "stop at 0": lambda m: m(IDS, stop_at_layer=0),
     "stop at 1": lambda m: m(IDS, stop_at_layer=1),
     "stop at -1": lambda m: m(IDS, stop_at_layer=-1),

@@ -66,7 +66,6 @@ GENERATE: dict[str, Body] = {
     "sampled, no cache": lambda m: grown(m, IDS, use_past_kv_cache=False),
     "temperature": lambda m: grown(m, IDS, temperature=0.7),
     "temperature 0": lambda m: grown(m, IDS, temperature=0.0),
-    "negative temperature": lambda m: grown(m, IDS, temperature=-1.5),
     "top k": lambda m: grown(m, IDS, top_k=5),
     "top k beyond": lambda m: grown(m, IDS, top_k=5000),
     "top k 0": lambda m: grown(m, IDS, top_k=0),
