@@ -5,6 +5,7 @@
 package pybind
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -16,6 +17,8 @@ import (
 const ownModules = 0
 
 var own = hook.NewRegistry()
+
+func init() { _, _ = own.AddPoint("", "") } // index 0 stands for no point
 
 func registry(h int64) (*hook.Registry, error) {
 	if h == ownModules {
@@ -52,30 +55,8 @@ func OwnPointDrop(index int64) (out int64, err error) {
 	return 0, own.RemovePoint(int(index))
 }
 
-// OwnPointsClear takes hooks off such points, their indices in a text with spaces between: of a direction (2 both) and a
-// level (none: any). It gives the ids of those that are gone in the same form: no JSON, as it is called for every run
-// with hooks.
-func OwnPointsClear(points string, dir, lvl int64, includingPermanent bool) (out string, err error) {
-	defer guard(&err)
-	var gone []byte
-	for _, field := range strings.Fields(points) {
-		index, err := strconv.Atoi(field)
-		if err != nil || index < 0 {
-			return "", fmt.Errorf("%w: %q is no index of a point", errValue, field)
-		}
-		removed, err := own.Clear(index, hook.Direction(dir), level(lvl), includingPermanent)
-		if err != nil {
-			return "", err
-		}
-		for _, r := range removed {
-			gone = append(strconv.AppendInt(gone, r.ID, 10), ' ')
-		}
-	}
-	return string(gone), nil
-}
-
-// HookAdd registers a hook (dir 0 forward, 1 backward) and returns its id.
-func HookAdd(h, point, dir, lvl int64, permanent, prepend bool) (id int64, err error) {
+// HookAdd registers a hook (dir 0 forward, 1 backward) under an id that Python chose and gives no other.
+func HookAdd(h, point, id, dir, lvl int64, permanent, prepend bool) (out int64, err error) {
 	defer guard(&err)
 	r, err := registry(h)
 	if err != nil {
@@ -84,7 +65,7 @@ func HookAdd(h, point, dir, lvl int64, permanent, prepend bool) (id int64, err e
 	if hook.Direction(dir) == hook.Backward && h != ownModules {
 		return 0, errBackward
 	}
-	return r.Add(int(point), hook.Handle{Dir: hook.Direction(dir), Level: level(lvl), Permanent: permanent}, prepend)
+	return r.Add(int(point), hook.Handle{ID: id, Dir: hook.Direction(dir), Level: level(lvl), Permanent: permanent}, prepend)
 }
 
 // HookChange gives a hook another permanence and level.
@@ -97,36 +78,29 @@ func HookChange(h, point, id, lvl int64, permanent bool) (out int64, err error) 
 	return 0, r.Change(int(point), id, permanent, level(lvl))
 }
 
-// HookRemove takes one hook away.
-func HookRemove(h, point, id int64) (out int64, err error) {
+// HookRemove takes hooks away, those of them that are there: "POINT ID POINT ID …", no JSON, as it is called for every
+// run with hooks.
+func HookRemove(h int64, hooks string) (out int64, err error) {
 	defer guard(&err)
 	r, err := registry(h)
 	if err != nil {
 		return 0, err
 	}
-	return 0, r.Remove(int(point), id)
-}
-
-// HookClear takes hooks away: of a point (-1 all), a direction (2 both), a level (none: any). It gives JSON
-// [[point, id], ...] of those that are gone.
-func HookClear(h, point, dir, lvl int64, includingPermanent bool) (out string, err error) {
-	defer guard(&err)
-	r, err := registry(h)
-	if err != nil {
-		return "", err
+	fields := strings.Fields(hooks)
+	for i := 0; i+1 < len(fields); i += 2 {
+		point, err := strconv.Atoi(fields[i])
+		if err != nil {
+			return 0, fmt.Errorf("%w: %q is no index of a point", errValue, fields[i])
+		}
+		id, err := strconv.ParseInt(fields[i+1], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %q is no id of a hook", errValue, fields[i+1])
+		}
+		if err := r.Remove(point, id); err != nil && !errors.Is(err, hook.ErrNoHook) {
+			return 0, err
+		}
 	}
-	if h == ownModules {
-		return "", fmt.Errorf("%w: hooks on users' own modules are cleared by OwnPointsClear", errValue)
-	}
-	removed, err := r.Clear(int(point), hook.Direction(dir), level(lvl), includingPermanent)
-	if err != nil {
-		return "", err
-	}
-	pairs := make([][2]int64, len(removed))
-	for i, gone := range removed {
-		pairs[i] = [2]int64{int64(gone.Point), gone.ID}
-	}
-	return encode(pairs)
+	return 0, nil
 }
 
 // HookList gives a point's hooks in firing order as JSON [{"id", "permanent", "level"}, ...].

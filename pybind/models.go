@@ -2,6 +2,8 @@
 package pybind
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
@@ -30,7 +32,8 @@ func (o *openOptions) model() model.Options {
 }
 
 // ModelOpen loads a model from a folder or a GGUF file. Options (JSON): path, name, dtype, n_ctx, config_overrides.
-func ModelOpen(options string) (h int64, err error) {
+// cb is asked meanwhile whether to go on, as Run asks; when it raises, nothing is left, and -1 is returned.
+func ModelOpen(options string, cb func(run, hook, tensor int64) int64) (h int64, err error) {
 	defer guard(&err)
 	if err := enter(); err != nil {
 		return 0, err
@@ -39,16 +42,12 @@ func ModelOpen(options string) (h int64, err error) {
 	if err := decode(options, &o); err != nil {
 		return 0, err
 	}
-	m, err := model.Open(o.Path, o.model())
-	if err != nil {
-		return 0, err
-	}
-	return models.add(m), nil
+	return makeModel(cb, func(ctx context.Context) (*model.Model, error) { return model.Open(ctx, o.Path, o.model()) })
 }
 
 // ModelFromState makes a model of a Hugging Face config and tensors in memory. Options (JSON): config, tensors
-// (name to handle), name, dtype, n_ctx, config_overrides.
-func ModelFromState(options string) (h int64, err error) {
+// (name to handle), name, dtype, n_ctx, config_overrides. cb is as in ModelOpen.
+func ModelFromState(options string, cb func(run, hook, tensor int64) int64) (h int64, err error) {
 	defer guard(&err)
 	if err := enter(); err != nil {
 		return 0, err
@@ -72,16 +71,12 @@ func ModelFromState(options string) (h int64, err error) {
 	}
 	opts := o.model()
 	opts.Tensors = memory
-	m, err := model.FromTensors(o.Config, opts)
-	if err != nil {
-		return 0, err
-	}
-	return models.add(m), nil
+	return makeModel(cb, func(ctx context.Context) (*model.Model, error) { return model.FromTensors(ctx, o.Config, opts) })
 }
 
 // ModelNative makes a model of a configuration (JSON by upstream's field names) with weights that are still to be
-// filled, in float32. Options (JSON): config, name.
-func ModelNative(options string) (h int64, err error) {
+// filled, in float32. Options (JSON): config, name. cb is as in ModelOpen.
+func ModelNative(options string, cb func(run, hook, tensor int64) int64) (h int64, err error) {
 	defer guard(&err)
 	if err := enter(); err != nil {
 		return 0, err
@@ -96,11 +91,14 @@ func ModelNative(options string) (h int64, err error) {
 	if o.Config == nil {
 		return 0, fmt.Errorf("%w: no configuration", errValue)
 	}
-	m, err := model.Native(o.Config, model.Options{Name: o.Name, Blank: true})
-	if err != nil {
-		return 0, err
-	}
-	return models.add(m), nil
+	return makeModel(cb, func(ctx context.Context) (*model.Model, error) {
+		return model.Native(ctx, o.Config, model.Options{Name: o.Name, Blank: true})
+	})
+}
+
+func makeModel(cb func(run, hook, tensor int64) int64, build func(context.Context) (*model.Model, error)) (int64, error) {
+	m, err := looking(cb, build, func(m *model.Model) { _ = m.Close() }) // it fails only for what is closed already
+	return handed(models, m, err)
 }
 
 // ModelRecipe says how a native model's weights are drawn, as its modules are "made" or by init_mode ("initialized"):
@@ -156,14 +154,29 @@ func ModelSetConfig(h int64, key, value string) (out int64, err error) {
 	return 0, m.Set(key, config.PlainNumbers(v))
 }
 
-// ModelConvert gives a model another floating dtype; parameters have new memory afterwards.
-func ModelConvert(h int64, dtype string) (out int64, err error) {
+// ModelConvert gives a model another floating dtype; parameters have new memory afterwards. cb is asked meanwhile
+// whether to go on; when it raises, -1 is returned. Whether the model was converted by then, ModelDType says.
+func ModelConvert(h int64, dtype string, cb func(run, hook, tensor int64) int64) (out int64, err error) {
 	defer guard(&err)
 	m, err := models.get(h)
 	if err != nil {
 		return 0, err
 	}
-	return 0, m.Convert(dtype)
+	_, err = looking(cb, func(ctx context.Context) (struct{}, error) { return struct{}{}, m.Convert(ctx, dtype) }, func(struct{}) {})
+	if errors.Is(err, errRaised) {
+		return ended, nil
+	}
+	return 0, err
+}
+
+// ModelDType is the dtype that a model computes in now.
+func ModelDType(h int64) (dtype string, err error) {
+	defer guard(&err)
+	m, err := models.get(h)
+	if err != nil {
+		return "", err
+	}
+	return m.DType().String(), nil
 }
 
 // ParamOpen gives a handle to a parameter's live memory.
@@ -187,7 +200,7 @@ func ModelTokenizer(h int64) (out int64, err error) {
 	if err != nil || m.Tokenizer() == nil {
 		return 0, err
 	}
-	return tokenizers.add(openTokenizer{m.Tokenizer(), m.Config().ModelName}), nil
+	return tokenizers.add(openTokenizer{m.Tokenizer(), m.Config().ModelName, 0}), nil
 }
 
 func export(t *tensor.Tensor) (int64, error) {

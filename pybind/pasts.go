@@ -6,6 +6,7 @@ import (
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -90,38 +91,29 @@ func EntrySet(h, keys, values int64) (out int64, err error) {
 	return 0, e.Set(k, v)
 }
 
-// EntryAppend puts new keys and values behind the past, and keeps them there unless frozen. It gives handles to all
-// keys and all values as JSON [keys, values].
-func EntryAppend(h, keys, values int64, frozen bool) (out string, err error) {
+// EntryAppend puts new keys and values behind the past, and keeps them there unless frozen. It gives a result
+// whose extra tensors are all keys and all values.
+func EntryAppend(h, keys, values int64, frozen bool) (out int64, err error) {
 	defer guard(&err)
 	e, err := entries.get(h)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	a := &asker{run: &active{}}
 	defer a.release()
 	k, v := a.tensor(keys), a.tensor(values)
 	if a.err != nil {
-		return "", a.err
+		return 0, a.err
 	}
 	if k == nil || v == nil {
-		return "", fmt.Errorf("%w: keys and values go together", errValue)
+		return 0, fmt.Errorf("%w: keys and values go together", errValue)
 	}
 	e.Frozen = frozen
 	allKeys, allValues, err := e.Append(cpu.CPU{}, k, v)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	defer allKeys.Release()
-	defer allValues.Release()
-	var both [2]int64
-	if both[0], err = export(allKeys); err != nil {
-		return "", err
-	}
-	if both[1], err = export(allValues); err != nil {
-		return "", err
-	}
-	return encode(both)
+	return results.add(&result{Result: &model.Result{Extra: []*tensor.Tensor{allKeys, allValues}}}), nil
 }
 
 // EntryCrop keeps the first n positions.

@@ -58,14 +58,37 @@ type active struct {
 	kept        *[]graph.Kept
 }
 
+// result is what a call gave: its tensors, and the handles by which they were told of.
+type result struct {
+	*model.Result
+	handles []tensor.Handle
+}
+
+func (r *result) export(t *tensor.Tensor) (int64, error) {
+	h, err := t.Export()
+	if err == nil {
+		r.handles = append(r.handles, h)
+	}
+	return int64(h), err
+}
+
+func (r *result) release() error {
+	r.Release()
+	var err error
+	for _, h := range r.handles {
+		err = errors.Join(err, h.Close())
+	}
+	return err
+}
+
 var (
 	runs    = newTable[*active]("run")
-	results = newTable[*model.Result]("result")
+	results = newTable[*result]("result")
 )
 
-// Run asks a model a question (JSON) and returns a result handle. cb is called with the run, a hook's id and a
-// tensor's handle, on the thread of this call; it returns 0, 1 (raised) or 2 (replaced, see RunReplace). With
-// hook id 0 it is only asked whether to go on. -1 is returned when the callback raised.
+// Run asks a model a question (JSON) and returns a result, to be ended by ResultClose. cb is called with the run, a
+// hook's id and a tensor's handle, on the thread of this call; it returns 0, 1 (raised) or 2 (replaced, see
+// RunReplace). With hook id 0 it is only asked whether to go on. -1 is returned when the callback raised.
 func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out int64, err error) {
 	defer guard(&err)
 	if err := enter(); err != nil {
@@ -84,15 +107,11 @@ func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out int6
 	a.id = runs.add(a.run)
 	defer func() { _, _ = runs.take(a.id) }()
 	r, err := a.ask(m, &q)
-	if errors.Is(err, errRaised) {
-		return -1, nil
+	if err == nil {
+		r.Seen = len(*a.run.kept)
+		r.Kept, a.kept = a.kept, nil
 	}
-	if err != nil {
-		return 0, err
-	}
-	r.Seen = len(*a.run.kept)
-	r.Kept, a.kept = a.kept, nil
-	return results.add(r), nil
+	return handed(results, &result{Result: r}, err)
 }
 
 // RunReplace is called by a callback before it returns 2: the edge goes on with this tensor.
@@ -111,15 +130,14 @@ func RunReplace(run, handle int64) (out int64, err error) {
 	return 0, nil
 }
 
-// ResultTake ends a result and gives its tensors' handles: JSON {"output", "extra", "kept": [point, handle, ...],
-// "seen"}; seen counts the edges kept so far, also by the run that this one was within.
-func ResultTake(h int64) (out string, err error) {
+// ResultTell gives a result's tensors as handles, which end with it: JSON {"output", "extra", "kept": [point, handle,
+// ...], "seen"}; seen counts the edges kept so far, also by the run that this one was within.
+func ResultTell(h int64) (out string, err error) {
 	defer guard(&err)
-	r, err := results.take(h)
+	r, err := results.get(h)
 	if err != nil {
 		return "", err
 	}
-	defer r.Release()
 	answer := struct {
 		Output int64   `json:"output"`
 		Extra  []int64 `json:"extra"`
@@ -127,25 +145,35 @@ func ResultTake(h int64) (out string, err error) {
 		Seen   int     `json:"seen"`
 	}{Seen: r.Seen, Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
 	if r.Output != nil {
-		if answer.Output, err = export(r.Output); err != nil {
+		if answer.Output, err = r.export(r.Output); err != nil {
 			return "", err
 		}
 	}
 	for _, t := range r.Extra {
-		handle, err := export(t)
+		handle, err := r.export(t)
 		if err != nil {
 			return "", err
 		}
 		answer.Extra = append(answer.Extra, handle)
 	}
 	for _, k := range r.Kept {
-		handle, err := export(k.T)
+		handle, err := r.export(k.T)
 		if err != nil {
 			return "", err
 		}
 		answer.Kept = append(answer.Kept, int64(k.Point), handle)
 	}
 	return encode(answer)
+}
+
+// ResultClose ends a result. Views of its tensors stay valid.
+func ResultClose(h int64) (out int64, err error) {
+	defer guard(&err)
+	r, err := results.take(h)
+	if err != nil {
+		return 0, err
+	}
+	return 0, r.release()
 }
 
 // asker puts one question: it holds what was imported for it.

@@ -2,6 +2,8 @@
 package pybind
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -14,55 +16,58 @@ import (
 type openTokenizer struct {
 	*tokenizer.Tokenizer
 	source string
+	added  int // how many tokens TokenizerWithTokens found new or changed
 }
 
 var tokenizers = newTable[openTokenizer]("tokenizer")
 
 // TokenizerOpen reads the tokenizer of a model folder, a tokenizer.json or a GGUF file.
-func TokenizerOpen(path string) (h int64, err error) {
+// cb is asked meanwhile whether to go on, as Run asks; -1 is returned when it raised.
+func TokenizerOpen(path string, cb func(run, hook, tensor int64) int64) (h int64, err error) {
 	defer guard(&err)
+	return makeTokenizer(path, cb, func() (*tokenizer.Tokenizer, error) {
+		t, err := model.OpenTokenizer(path)
+		if err == nil && t == nil {
+			err = fmt.Errorf("%s has no tokenizer: %w", path, fs.ErrNotExist)
+		}
+		return t, err
+	})
+}
+
+// TokenizerParse reads the text of a tokenizer.json. cb is as in TokenizerOpen.
+func TokenizerParse(text string, cb func(run, hook, tensor int64) int64) (h int64, err error) {
+	defer guard(&err)
+	return makeTokenizer("", cb, func() (*tokenizer.Tokenizer, error) { return tokenizer.FromBytes([]byte(text)) })
+}
+
+func makeTokenizer(source string, cb func(run, hook, tensor int64) int64, read func() (*tokenizer.Tokenizer, error)) (int64, error) {
 	if err := enter(); err != nil {
 		return 0, err
 	}
-	t, err := model.OpenTokenizer(path)
-	if err == nil && t == nil {
-		err = fmt.Errorf("%s has no tokenizer: %w", path, fs.ErrNotExist)
+	t, err := looking(cb, func(context.Context) (*tokenizer.Tokenizer, error) { return read() }, func(*tokenizer.Tokenizer) {})
+	if err != nil && !errors.Is(err, errRaised) {
+		err = asValueError(err)
 	}
-	if err != nil {
-		return 0, asValueError(err)
-	}
-	return tokenizers.add(openTokenizer{t, path}), nil
+	return handed(tokenizers, openTokenizer{t, source, 0}, err)
 }
 
-// TokenizerParse reads the text of a tokenizer.json.
-func TokenizerParse(text string) (h int64, err error) {
-	defer guard(&err)
-	if err := enter(); err != nil {
-		return 0, err
-	}
-	t, err := tokenizer.FromBytes([]byte(text))
-	if err != nil {
-		return 0, asValueError(err)
-	}
-	return tokenizers.add(openTokenizer{t, ""}), nil
-}
-
-// TokenizerWithTokens makes a tokenizer with further added tokens (JSON list): JSON {"handle", "added"}.
-func TokenizerWithTokens(h int64, tokens string) (out string, err error) {
+// TokenizerWithTokens makes a tokenizer with further added tokens (JSON list). How many were new or changed,
+// TokenizerInfo says.
+func TokenizerWithTokens(h int64, tokens string) (out int64, err error) {
 	defer guard(&err)
 	t, err := tokenizers.get(h)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	var list []tokenizer.AddedToken
 	if err := decode(tokens, &list); err != nil {
-		return "", err
+		return 0, err
 	}
 	next, added, err := t.WithTokens(list)
 	if err != nil {
-		return "", asValueError(err)
+		return 0, asValueError(err)
 	}
-	return encode(map[string]int64{"handle": tokenizers.add(openTokenizer{next, t.source}), "added": int64(added)})
+	return tokenizers.add(openTokenizer{next, t.source, added}), nil
 }
 
 // TokenizerWithTemplate makes a tokenizer that puts bos before each text and eos after it; "" for none.
@@ -76,7 +81,7 @@ func TokenizerWithTemplate(h int64, bos, eos string) (out int64, err error) {
 	if err != nil {
 		return 0, asValueError(err)
 	}
-	return tokenizers.add(openTokenizer{next, t.source}), nil
+	return tokenizers.add(openTokenizer{next, t.source, 0}), nil
 }
 
 // TokenizerClose ends a tokenizer.
@@ -152,7 +157,7 @@ func TokenizerInfo(h int64) (out string, err error) {
 		"padding_side": s.PaddingSide, "model_max_length": nil, "chat_template": nil, "source": t.source,
 		"truncation_side": nil, "clean_up": s.CleanUpSpaces, "add_eos_token": s.WantsEOS, "post_processor": t.HasPostProcessor(),
 		"special_count": t.SpecialTokenCount(false), "special_count_pair": t.SpecialTokenCount(true),
-		"truncation": t.StoredTruncation(), "padding": t.StoredPadding(), "model": t.ModelKind(),
+		"truncation": t.StoredTruncation(), "padding": t.StoredPadding(), "model": t.ModelKind(), "newly_added": t.added,
 	}
 	for _, role := range []struct {
 		name  string

@@ -153,7 +153,9 @@ func (r *Registry) Generation() uint64 { return r.generation.Load() }
 // Touch makes running plans stale for a reason other than hooks (a flag was flipped).
 func (r *Registry) Touch() { r.generation.Add(1) }
 
-// Add registers h at a point, at the end of its queue or, with prepend, at its start, and returns the new ID.
+// Add registers h at a point, at the end of its queue or, with prepend, at its start, and returns its ID: a new one, or
+// where h has one, that, which no other hook of the registry may have. So whoever brings an ID can take the hook off
+// again without having heard of the end of Add.
 func (r *Registry) Add(point int, h Handle, prepend bool) (int64, error) {
 	if h.Dir != Forward && h.Dir != Backward {
 		return 0, fmt.Errorf("hook: direction %d given, expected Forward or Backward", h.Dir)
@@ -164,8 +166,10 @@ func (r *Registry) Add(point int, h Handle, prepend bool) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.lastID++
-	h.ID = r.lastID
+	if h.ID == 0 {
+		h.ID = r.lastID + 1
+	}
+	r.lastID = max(r.lastID, h.ID)
 	queue := slices.Clone(p.queue[h.Dir]) // a running Fire walks the old slice
 	if prepend {
 		queue = slices.Insert(queue, 0, &h)

@@ -22,7 +22,7 @@ func bits(t *tensor.Tensor) []byte {
 
 func convert(t *testing.T, m *model.Model, dt tensor.DType) {
 	t.Helper()
-	if err := m.Convert(dt.String()); err != nil {
+	if err := m.Convert(t.Context(), dt.String()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,7 +49,7 @@ func TestDTypes(t *testing.T) {
 					t.Fatalf("%s: logit %d is %g, want %g", dt, i, v, want[i])
 				}
 			}
-			if err := m.Convert("float32"); err != nil {
+			if err := m.Convert(t.Context(), "float32"); err != nil {
 				t.Fatal(err)
 			}
 			if dt == tensor.Float64 { // widening loses nothing
@@ -145,7 +145,9 @@ func TestConvertInAHook(t *testing.T) {
 	m := tiny(t, "llama")
 	in := asking(words(t, 1, 5))
 	want := copied(run(t, m, in).Output)
-	hookOn(t, m, "blocks.1.hook_in", func(*tensor.Tensor, *hook.Point) (*tensor.Tensor, error) { return nil, m.Convert("bfloat16") })
+	hookOn(t, m, "blocks.1.hook_in", func(*tensor.Tensor, *hook.Point) (*tensor.Tensor, error) {
+		return nil, m.Convert(t.Context(), "bfloat16")
+	})
 	sameBits(t, "a run ends in the dtype that it began in", run(t, m, in).Output.Float32s(), want)
 	if out := run(t, m, in).Output; out.DType() != tensor.BFloat16 {
 		t.Errorf("the next run is %s", out.DType())
@@ -155,7 +157,7 @@ func TestConvertInAHook(t *testing.T) {
 func TestConvertRefuses(t *testing.T) {
 	m := tiny(t, "gpt2")
 	for _, name := range []string{"int64", "float8", ""} {
-		if err := m.Convert(name); err == nil {
+		if err := m.Convert(t.Context(), name); err == nil {
 			t.Errorf("a model was made %q", name)
 		}
 	}
@@ -176,7 +178,7 @@ func TestDTypeOfOptions(t *testing.T) {
 			w.Release()
 		}
 	}()
-	first, err := model.FromTensors(hf, model.Options{Tensors: memory, DType: "torch.bfloat16"})
+	first, err := model.FromTensors(t.Context(), hf, model.Options{Tensors: memory, DType: "torch.bfloat16"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +197,7 @@ func TestDTypeOfOptions(t *testing.T) {
 	for name, w := range memory {
 		narrow[name] = castTo(t, w, tensor.BFloat16)
 	}
-	second, err := model.FromTensors(hf, model.Options{Tensors: narrow, DType: "bfloat16"})
+	second, err := model.FromTensors(t.Context(), hf, model.Options{Tensors: narrow, DType: "bfloat16"})
 	if err != nil {
 		t.Fatal(err)
 	}

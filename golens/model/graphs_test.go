@@ -25,7 +25,7 @@ func TestValueNames(t *testing.T) {
 		}
 		defer memory[want.Name].Release()
 	}
-	m, err := FromTensors(hf, Options{Tensors: memory})
+	m, err := FromTensors(t.Context(), hf, Options{Tensors: memory})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package model
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,8 +67,9 @@ func (s stored) Load(name string, dt tensor.DType) (*tensor.Tensor, error) {
 	return cast(t, dt)
 }
 
-// Open loads a model from a folder (config.json and safetensors) or a .gguf file.
-func Open(path string, o Options) (*Model, error) {
+// Open loads a model from a folder (config.json and safetensors) or a .gguf file. It ends between two tensors when the
+// context does, and leaves nothing.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -76,10 +78,10 @@ func Open(path string, o Options) (*Model, error) {
 		return nil, fmt.Errorf("model: open %s: %w", path, err)
 	}
 	if info.IsDir() {
-		return openFolder(path, o)
+		return openFolder(ctx, path, o)
 	}
 	if strings.EqualFold(filepath.Ext(path), ".gguf") {
-		return openGGUF(path, o)
+		return openGGUF(ctx, path, o)
 	}
 	return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is neither a folder with config.json and safetensors nor a .gguf file", path)}
 }
@@ -92,7 +94,7 @@ func (o *Options) check() error {
 	return err
 }
 
-func openFolder(dir string, o Options) (*Model, error) {
+func openFolder(ctx context.Context, dir string, o Options) (*Model, error) {
 	hf, err := readConfig(dir)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func openFolder(dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := fromTensors(hf, stored{source}, o)
+	m, err := fromTensors(ctx, hf, stored{source}, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -132,20 +134,20 @@ func readConfig(dir string) (map[string]any, error) {
 }
 
 // FromTensors makes a model from a Hugging Face config and tensors in memory, which it shares where it can: their
-// owner keeps borrowed ones alive as long as the model.
-func FromTensors(hf map[string]any, o Options) (*Model, error) {
+// owner keeps borrowed ones alive as long as the model. The context is as in Open.
+func FromTensors(ctx context.Context, hf map[string]any, o Options) (*Model, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return fromTensors(hf, o.Tensors, o)
+	return fromTensors(ctx, hf, o.Tensors, o)
 }
 
-func fromTensors(hf map[string]any, source Tensors, o Options) (*Model, error) {
+func fromTensors(ctx context.Context, hf map[string]any, source Tensors, o Options) (*Model, error) {
 	spec, err := arch.FromHF(o.override(hf), nil)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(spec, source, o, nil)
+	return assemble(ctx, spec, source, o, nil)
 }
 
 // override is hf with the caller's keys put in; nil (null) leaves a key at what null means for the architecture.
@@ -169,7 +171,7 @@ type naming interface {
 }
 
 // assemble loads every tensor that the spec wants and makes the model.
-func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model, error) {
+func assemble(ctx context.Context, spec *arch.Spec, source Tensors, o Options, names naming) (*Model, error) {
 	spec.Config.ModelName = o.Name
 	dt, err := parseDType(o.DType)
 	if err != nil {
@@ -189,7 +191,11 @@ func assemble(spec *arch.Spec, source Tensors, o Options, names naming) (*Model,
 	}
 	l := &loader{source: source, dtype: dt, names: names, bound: bound, loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
 	for _, t := range spec.Weights.Tensors {
-		if err := l.load(t); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = l.load(t)
+		}
+		if err != nil {
 			l.release()
 			return nil, err
 		}

@@ -2,6 +2,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +15,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
 )
 
-func openGGUF(path string, o Options) (*Model, error) {
+func openGGUF(ctx context.Context, path string, o Options) (*Model, error) {
 	file, err := checkpoint.OpenGGUF(path)
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func openGGUF(path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m, err := assemble(spec, ggufTensors{stored{file}}, o, file)
+	m, err := assemble(ctx, spec, ggufTensors{stored{file}}, o, file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -82,7 +82,7 @@ func TestGGUF(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			path := filepath.Join("..", "checkpoint", "testdata", family+".gguf")
 			before := tensor.Count().Storages
-			m, err := model.Open(path, model.Options{Name: family})
+			m, err := model.Open(t.Context(), path, model.Options{Name: family})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestOpenRefuses(t *testing.T) {
 		{empty, model.Options{DType: "int32"}, nil, "expected one of float32, float64, float16, bfloat16"},
 	} {
 		before := tensor.Count().Storages
-		m, err := model.Open(c.path, c.options)
+		m, err := model.Open(t.Context(), c.path, c.options)
 		if err == nil || m != nil || !strings.Contains(err.Error(), c.says) || (c.is != nil && !errors.Is(err, c.is)) {
 			t.Errorf("%s %+v: error %v, want one that says %q", c.path, c.options, err, c.says)
 		}

@@ -2,6 +2,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,8 +15,8 @@ import (
 
 // Native builds a small transformer from a configuration. Its weights are drawn as InitWeights says, or, where
 // cfg.InitWeights is false, as Construction does; with o.Blank they are left at 0. Of the options, Name (in
-// place of "native"), DType and Blank count.
-func Native(cfg *config.Config, o Options) (*Model, error) {
+// place of "native"), DType and Blank count. It ends between two weights when the context does, and leaves nothing.
+func Native(ctx context.Context, cfg *config.Config, o Options) (*Model, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -34,14 +35,13 @@ func Native(cfg *config.Config, o Options) (*Model, error) {
 	}
 	weights := map[string]*tensor.Tensor{}
 	for _, t := range spec.Weights.Tensors {
-		w, err := tensor.New(tensor.Float32, t.Shape...)
+		w, err := blank(ctx, t.Shape)
 		if err != nil {
 			for _, made := range weights {
 				made.Release()
 			}
 			return nil, fmt.Errorf("model: %s: %w", t.Name, err)
 		}
-		clear(w.Float32s())
 		weights[t.Name] = w
 	}
 	m, err := newModel(spec, weights, tensor.Float32, cpu.CPU{})
@@ -56,12 +56,24 @@ func Native(cfg *config.Config, o Options) (*Model, error) {
 		err = m.fill(spec.Construction())
 	}
 	if err == nil {
-		err = m.Convert(o.DType) // drawn in float32, whatever the dtype, so that one seed gives one model
+		err = m.Convert(ctx, o.DType) // drawn in float32, whatever the dtype, so that one seed gives one model
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// blank is a float32 tensor of zeros.
+func blank(ctx context.Context, shape []int) (*tensor.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := tensor.New(tensor.Float32, shape...)
+	if err == nil {
+		clear(t.Float32s())
+	}
+	return t, err
 }
 
 // Recipe says how a native model's weights are drawn: as its modules are made, or (initialize) by init_mode under the

@@ -39,7 +39,7 @@ func nativeConfig(t testing.TB, fields map[string]any) *config.Config {
 func native(t testing.TB, fields map[string]any) *model.Model {
 	t.Helper()
 	before := tensor.Count().Storages
-	m, err := model.Native(nativeConfig(t, fields), model.Options{})
+	m, err := model.Native(t.Context(), nativeConfig(t, fields), model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,10 +128,10 @@ func TestNativeErrors(t *testing.T) {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
-	if _, err := model.Native(nativeConfig(t, map[string]any{"init_mode": "muP"}), model.Options{}); err == nil {
+	if _, err := model.Native(t.Context(), nativeConfig(t, map[string]any{"init_mode": "muP"}), model.Options{}); err == nil {
 		t.Error("an unknown init_mode was taken")
 	}
-	if _, err := model.Native(nativeConfig(t, nil), model.Options{DType: "int8"}); err == nil {
+	if _, err := model.Native(t.Context(), nativeConfig(t, nil), model.Options{DType: "int8"}); err == nil {
 		t.Error("int8 was taken")
 	}
 }

@@ -77,7 +77,7 @@ func randomWeights(t testing.TB, hf map[string]any) model.Memory {
 
 func open(t testing.TB, hf map[string]any, memory model.Memory) *model.Model {
 	t.Helper()
-	m, err := model.FromTensors(hf, model.Options{Tensors: memory})
+	m, err := model.FromTensors(t.Context(), hf, model.Options{Tensors: memory})
 	if err != nil {
 		t.Fatal(err)
 	}

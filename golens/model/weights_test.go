@@ -164,7 +164,7 @@ func TestWeightsThatDoNotFit(t *testing.T) {
 		before := tensor.Count().Storages
 		memory := randomWeights(t, configs["llama"])
 		c.spoil(memory)
-		_, err := model.FromTensors(configs["llama"], model.Options{Tensors: memory})
+		_, err := model.FromTensors(t.Context(), configs["llama"], model.Options{Tensors: memory})
 		if !errors.Is(err, c.is) {
 			t.Errorf("%s: error %v, want %v", name, err, c.is)
 		}

@@ -45,12 +45,22 @@ static long status_of(PyObject *result) {
     return status;
 }
 
+/* Whether a call, of (run, hook, tensor), only asks whether to go on: its hook is 0. */
+static int is_look(PyObject *const *args, size_t nargsf) {
+    int overflow;
+    return PyVectorcall_NARGS(nargsf) == 3 && PyLong_CheckExact(args[1]) &&
+           PyLong_AsLongAndOverflow(args[1], &overflow) == 0 && !overflow;
+}
+
 static PyObject *dispatcher_call(PyObject *callable, PyObject *const *args, size_t nargsf,
                                  PyObject *names) {
     Dispatcher *self = (Dispatcher *)callable;
     long status = -1;
     /* Signals first: once the function's frame exists, Ctrl-C is raised inside it. */
-    if (self->function && PyErr_CheckSignals() == 0) {
+    int signalled = PyErr_CheckSignals() < 0;
+    if (!signalled && is_look(args, nargsf)) { /* nobody needs to be asked */
+        return PyLong_FromLong(native_is_closing() ? RAISED : CONTINUE);
+    } else if (!signalled && self->function) {
         PyObject *function = Py_NewRef(self->function);
         PyObject *result =
             PyObject_Vectorcall(function, args, nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET, names);
@@ -72,14 +82,16 @@ static PyObject *dispatcher_new(PyTypeObject *type, PyObject *args, PyObject *kw
     PyObject *function;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Dispatcher", names, &function))
         return NULL;
-    if (!PyCallable_Check(function))
+    if (function == Py_None) /* for calls that only look whether to go on */
+        function = NULL;
+    else if (!PyCallable_Check(function))
         return PyErr_Format(PyExc_TypeError, "Dispatcher needs a callable, not %s",
                             Py_TYPE(function)->tp_name);
     Dispatcher *self = (Dispatcher *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
     self->vectorcall = dispatcher_call;
-    self->function = Py_NewRef(function);
+    self->function = Py_XNewRef(function);
     return (PyObject *)self;
 }
 
@@ -127,10 +139,29 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec native_dispatcher_spec = {
+static PyType_Spec spec = {
     .name = "transformer_lens_go._native.Dispatcher",
     .basicsize = sizeof(Dispatcher),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
              Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };
+
+static PyTypeObject *dispatcher_type;
+
+int native_is_dispatcher(PyObject *object) {
+    return Py_IS_TYPE(object, dispatcher_type);
+}
+
+PyObject *native_dispatcher_raised(PyObject *object) {
+    Dispatcher *self = (Dispatcher *)object;
+    PyObject *raised = self->exception;
+    self->exception = NULL;
+    return raised;
+}
+
+int native_dispatcher_init(PyObject *module) {
+    if (!dispatcher_type)
+        dispatcher_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    return dispatcher_type ? PyModule_AddType(module, dispatcher_type) : -1;
+}

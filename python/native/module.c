@@ -54,6 +54,8 @@ static void set_stale(PyObject *handle) {
 /* 0, or -1 with an exception set. A number of more than 64 bits is no handle, like any other wrong
  * one. */
 static int read_handle(PyObject *object, int64_t *handle) {
+    if (native_owned_id(object, handle))
+        return 0;
     *handle = PyLong_AsLongLong(object);
     if (*handle != -1 || !PyErr_Occurred())
         return 0;
@@ -77,12 +79,16 @@ tlg_tensor *native_acquire(PyObject *object) {
 
 int native_close(PyObject *object) {
     int64_t handle;
-    const tlg_native_api *api = native_api();
-    if (!api || read_handle(object, &handle) < 0)
+    if (!native_api() || read_handle(object, &handle) < 0)
         return -1;
-    if (api->close(handle) == 0)
+    return native_close_handle(handle);
+}
+
+int native_close_handle(int64_t handle) {
+    if (native_api()->close(handle) == 0)
         return 0;
-    set_stale(object);
+    PyErr_Format(PyExc_RuntimeError, "tensor handle %lld is unknown or was closed",
+                 (long long)handle);
     return -1;
 }
 
@@ -114,10 +120,11 @@ static int module_exec(PyObject *module) {
             "transformer_lens_go works in the main interpreter only, not in sub-interpreters");
         return -1;
     }
-    return add_type(module, &native_tensor_spec) < 0 ||
-                   add_type(module, &native_dispatcher_spec) < 0
-               ? -1
-               : 0;
+    int failed = add_type(module, &native_tensor_spec) < 0 ||
+                 add_type(module, &native_lent_spec) < 0 || native_dispatcher_init(module) < 0 ||
+                 native_owned_init(module) < 0 || native_change_init(module) < 0 ||
+                 native_call_init(module) < 0;
+    return failed ? -1 : 0;
 }
 
 static PyMethodDef methods[] = {
@@ -131,6 +138,29 @@ static PyMethodDef methods[] = {
     {"borrow", native_borrow, METH_VARARGS,
      PyDoc_STR("borrow(address, dtype_code, shape, strides=None, /)\n--\n\n"
                "A handle over memory that the caller keeps alive; strides count elements.")},
+    {"lend", (PyCFunction)(void (*)(void))native_lend, METH_FASTCALL,
+     PyDoc_STR(
+         "lend(array, address, dtype_code, shape, strides, function, /, *arguments)\n--\n\n"
+         "function(*arguments, handle) of the engine, with a handle over memory that ends with "
+         "the call.")},
+    {"call", (PyCFunction)(void (*)(void))native_module_call, METH_FASTCALL,
+     PyDoc_STR("call(function, /, *arguments)\n--\n\n"
+               "function(*arguments) of the engine; its \"KIND: message\" errors come out as "
+               "exceptions of that kind.")},
+    {"close_runs", native_close_runs, METH_NOARGS,
+     PyDoc_STR(
+         "close_runs()\n--\n\n"
+         "Let no call that lasts begin any more; those that are running end soon. How many they "
+         "are.")},
+    {"whole", (PyCFunction)(void (*)(void))native_whole, METH_FASTCALL,
+     PyDoc_STR("whole(do, undo, /, *arguments)\n--\n\n"
+               "do(*arguments); where it raises, undo(*arguments), until that has run to its end "
+               "once.")},
+    {"complete", (PyCFunction)(void (*)(void))native_complete, METH_FASTCALL,
+     PyDoc_STR(
+         "complete(function, /, *arguments)\n--\n\n"
+         "function(*arguments), until it has run to its end once; then what was raised on the "
+         "way.")},
     {NULL, NULL, 0, NULL},
 };
 

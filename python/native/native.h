@@ -25,13 +25,48 @@ const tlg_native_api *native_api(void);
 tlg_tensor *native_acquire(PyObject *handle);
 /* Ends the handle: 0, or -1 with an exception set. */
 int native_close(PyObject *handle);
+int native_close_handle(int64_t handle);
 
 /* A DLPack capsule, which takes over the caller's reference t (also on failure). */
 PyObject *native_dlpack_capsule(tlg_tensor *t, int versioned, int readonly);
 
+/* The current exception, taken over; NULL when there is none. */
+PyObject *native_fetch(void);
+/* Raises an exception again; takes over the reference. */
+void native_restore(PyObject *exception);
+
+/* function(*args) of the engine, its errors as Python's (call.c). */
+PyObject *native_call(PyObject *function, PyObject *const *args, Py_ssize_t n);
+/* What a call with a Dispatcher gives when the callback ended it. */
+#define NATIVE_ENDED (-1)
+/* Whether the engine must not be called any more: in a forked child, or while the interpreter goes.
+ */
+int native_is_gone(void);
+int native_is_closing(void);
+int native_call_init(PyObject *module);
+
+int native_descend(void);
+void native_ascend(void);
+
+int native_is_dispatcher(PyObject *object);
+/* What the callback raised (a reference, no longer the dispatcher's), or NULL. */
+PyObject *native_dispatcher_raised(PyObject *dispatcher);
+
+/* Whether the object is an Owned, and then its number. */
+int native_owned_id(PyObject *object, int64_t *id);
+int native_owned_init(PyObject *module);
+int native_change_init(PyObject *module);
+
+/* Functions of the module. */
 PyObject *native_borrow(PyObject *module, PyObject *args);
+PyObject *native_module_call(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *native_close_runs(PyObject *module, PyObject *unused);
+PyObject *native_lend(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *native_whole(PyObject *module, PyObject *const *args, Py_ssize_t n);
+PyObject *native_complete(PyObject *module, PyObject *const *args, Py_ssize_t n);
 
 extern PyType_Spec native_tensor_spec;
-extern PyType_Spec native_dispatcher_spec;
+extern PyType_Spec native_lent_spec;
+int native_dispatcher_init(PyObject *module);
 
 #endif

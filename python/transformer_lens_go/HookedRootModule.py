@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
 from ._engine import arrays
+from .hook_changes import AllOrNone, HooksForABlock, remove_from_all
 from .hook_names import near_names, predicate_of, warn_of_no_match
 from .hook_points import (
     DeviceType,
@@ -16,7 +17,6 @@ from .hook_points import (
     HookPoint,
     Module,
     NamesFilter,
-    remove_from_all,
 )
 from .utilities.slice import Slice, SliceInput
 from .utilities.tensors import remove_batch_dim as drop_batch_dim
@@ -71,15 +71,16 @@ class HookedRootModule(HookIntrospectionMixin, Module):
 
         To be called at the end of `__init__`, and again whenever parts were added or replaced.
         """
-        self.mod_dict = {}
-        self.hook_dict = {}
+        mod_dict: dict[str, Any] = {}
+        hook_dict: dict[str, HookPoint] = {}
         for name, module in self.named_modules():
             if name == "":
                 continue
             module.name = name
-            self.mod_dict[name] = module
+            mod_dict[name] = module
             if isinstance(module, HookPoint):
-                self.hook_dict[name] = module
+                hook_dict[name] = module
+        self.mod_dict, self.hook_dict = mod_dict, hook_dict
 
     def hook_points(self) -> Iterable[HookPoint]:
         """The HookPoints, in the order of `hook_dict`."""
@@ -169,9 +170,12 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         options: dict[str, Any] = dict(
             dir=dir, is_permanent=is_permanent, level=level, prepend=prepend
         )
-        with _all_or_none(point for _, point in points):
+        with AllOrNone() as together:
             for point_name, point in points:
-                self.check_and_add_hook(point, point_name, hook, **options)
+                together.note(
+                    point, partial(self.check_and_add_hook, point, point_name, hook, **options)
+                )
+            together.is_done = True
 
     def add_perma_hook(self, name: Place, hook: HookFunction, dir: Direction = "fwd") -> None:
         """Add a hook that `reset_hooks` leaves in place."""
@@ -194,32 +198,25 @@ class HookedRootModule(HookIntrospectionMixin, Module):
 
     # running
 
-    @contextmanager
     def hooks(
         self,
         fwd_hooks: Hooks = [],  # noqa: B006 (never written to; upstream's signature)
         bwd_hooks: Hooks = [],  # noqa: B006
         reset_hooks_end: bool = True,
         clear_contexts: bool = False,
-    ) -> Iterator[Any]:
+    ) -> AbstractContextManager[Any]:
         """Add hooks for the length of a `with` block, at a context level of its own.
 
         Each is (name or predicate on names, function). At the end every hook of that level goes that is not
         permanent, whoever added it; `clear_contexts` then empties the points' `ctx` too. If one cannot be added,
         none is. Raises KeyError for a name that is not in `mod_dict`, TypeError for a part that takes no hooks.
         """
-        self.context_level += 1
-        try:
-            self._add_at_level("hooks", fwd_hooks, bwd_hooks)
-            yield self
-        finally:
-            if reset_hooks_end:
-                self.reset_hooks(
-                    clear_contexts, including_permanent=False, level=self.context_level
-                )
-            self.context_level -= 1
+        request = partial(self._requested, "hooks", fwd_hooks, bwd_hooks)
+        return _HooksOfALevel(self, request, reset_hooks_end, clear_contexts)
 
-    def _add_at_level(self, api: str, fwd_hooks: Hooks, bwd_hooks: Hooks) -> None:
+    def _requested(
+        self, api: str, fwd_hooks: Hooks, bwd_hooks: Hooks
+    ) -> list[tuple[Any, Callable[..., Any], Direction]]:
         requested: list[tuple[Any, Callable[..., Any], Direction]] = []
         points: list[Any]
         both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
@@ -231,9 +228,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
                     points = [self._hookable(place)]
                 for point in points:
                     requested.append((point, hook, direction))
-        with _all_or_none(point for point, _, _ in requested):
-            for point, hook, direction in requested:
-                point.add_hook(hook, dir=direction, level=self.context_level)
+        return requested
 
     def _hookable(self, name: str) -> Any:
         part = self._part(name)
@@ -352,10 +347,11 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         except ValueError as error:
             raise AssertionError(str(error)) from None
         both: tuple[tuple[Direction, list], ...] = (("fwd", forward), ("bwd", backward))
-        with _all_or_none(self.hook_dict[name] for name, _ in forward):
+        with AllOrNone() as together:
             for direction, hooks in both:
                 for name, hook in hooks:
-                    self.hook_dict[name].add_hook(hook, direction)
+                    together.add(self.hook_dict[name], hook, dir=direction)
+            together.is_done = True
         return cache
 
     def cache_all(
@@ -382,6 +378,21 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         self.add_caching_hooks(names, incl_bwd, device, remove_batch_dim, cache)
 
 
+class _HooksOfALevel(HooksForABlock):
+    """Hooks that go with all others of their level."""
+
+    def _remove(self) -> None:
+        if not self.is_done:
+            self.take_off()
+        if self._reset:
+            self.owner.reset_hooks(
+                self._clear_contexts, including_permanent=False, level=self.level
+            )
+
+    def _clear(self) -> None:
+        """`reset_hooks` did."""
+
+
 def _log(message: str) -> None:
     import logging  # not at the top: it is most of what importing this file would cost
 
@@ -391,24 +402,6 @@ def _log(message: str) -> None:
 def _is_tensor(value: Any) -> bool:
     kind = arrays.np.ndarray if arrays.torch is None else arrays.torch.Tensor
     return isinstance(value, kind)
-
-
-@contextmanager
-def _all_or_none(points: Iterable[HookPoint]) -> Iterator[None]:
-    """If adding hooks to these points fails half way, take those off again that were added."""
-    before = {point: _handles(point) for point in points}
-    try:
-        yield
-    except BaseException:
-        for point, kept in before.items():
-            for handle in _handles(point):
-                if not any(handle is other for other in kept):
-                    handle.hook.remove()
-        raise
-
-
-def _handles(point: Any) -> list[Any]:
-    return [*getattr(point, "fwd_hooks", ()), *getattr(point, "bwd_hooks", ())]
 
 
 def _keep(

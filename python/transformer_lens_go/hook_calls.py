@@ -1,6 +1,6 @@
 """What stands behind one hook of a HookPoint: how its function is called, and what takes it off.
 
-Knows nothing of the engine; `hook_points.py` puts these together.
+Knows nothing of registries; `hook_points.py` puts these together.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from ._engine.whole import complete
 
 __all__ = [
     "AliasedHookPoint",
@@ -78,14 +80,18 @@ class Removable:
     """Takes one hook off its point.
 
     `number` is the hook's id in the engine's registry, None once it is off; `id` its key in the module's
-    `_forward_hooks` or `_backward_hooks` where it hangs there; `told` the (permanence, level) that the registry
-    knows. A copy belongs to no point until its point takes it in (`bind`).
+    `_forward_hooks` or `_backward_hooks` where it hangs there, else the same; `told` the (permanence, level) that the
+    registry knows. It belongs to no point until its point takes it in (`bind`), and no more does a copy.
     """
 
     __slots__ = ("_point", "call", "direction", "id", "number", "told")
 
     def __init__(
-        self, call: Callable[..., Any], direction: str, key: int, told: tuple[bool, int | None]
+        self,
+        call: Callable[..., Any],
+        direction: str,
+        told: tuple[bool, int | None],
+        key: int | None = None,
     ) -> None:
         self.call = call
         self.direction = direction
@@ -95,7 +101,7 @@ class Removable:
         self._point: Callable[[], Any] | None = None
 
     def __reduce__(self) -> Any:
-        return Removable, (self.call, self.direction, self.id, self.told)
+        return Removable, (self.call, self.direction, self.told, self.id)
 
     @property
     def is_bound(self) -> bool:
@@ -111,7 +117,7 @@ class Removable:
         """Take the hook off; nothing happens when it is off already, or its point is gone."""
         point = self._point() if self._point is not None else None
         if point is not None and self.number is not None:
-            point._take_off(self)
+            complete(point._take_off, (self,))
 
     def __enter__(self) -> Removable:
         return self

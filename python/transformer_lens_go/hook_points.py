@@ -1,21 +1,21 @@
 """Hook points: named places in a model where user functions see, and may replace, what passes by.
 
-The engine's registry decides which hooks there are, in which order, and which of them a removal means; `fwd_hooks` and
-`bwd_hooks` mirror it. The hooks of an engine model are called by its runs. Those of a point in a user's own module hang
-among the module's forward and backward hooks, in the registry's order: a point without hooks costs what a module costs.
+The engine's registry decides which hooks are called and in which order; `fwd_hooks` and `bwd_hooks` mirror it. The
+hooks of an engine model are called by its runs. Those of a point in a user's own module hang among the module's forward
+and backward hooks, in the registry's order: a point without hooks costs what a module costs.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ._engine import arrays
-from ._engine.hooks import OwnPoint, clear_own
+from ._engine.hooks import OwnPoint, remove_own
 from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
+from ._engine.whole import complete, whole
 from ._not_built import names_of
 from .hook_calls import (
     Removable,
@@ -42,8 +42,6 @@ __all__ = [
 Direction = Literal["fwd", "bwd", "both"]
 NamesFilter = Callable[[str], bool] | Sequence[str] | str | None
 DeviceType = Any
-
-_PLACING = threading.Lock()
 
 
 @runtime_checkable
@@ -95,11 +93,13 @@ class HookPoint(EnginePart, Module):
             _index=-1,
             _canonical="",
             _resize=False,
-            _place=None,
             _read_only=False,
         )
 
     _is_point = True
+    _place: OwnPoint | None = (
+        None  # in the engine's registry, of a point that belongs to no model; made when asked for
+    )
 
     @staticmethod
     def _arguments(frame: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -114,10 +114,15 @@ class HookPoint(EnginePart, Module):
         return "" if self._table is None else f"the hook point {self.name}"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
         if name == "hook_conversion" and self._table is not None:
-            for handle in self.fwd_hooks:
-                self._table.replace(handle.hook.number, self._converting(handle.hook.call))
+            complete(self._convert_hooks, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _convert_hooks(self, conversion: Any) -> None:
+        self.__dict__["hook_conversion"] = conversion
+        for handle in self.fwd_hooks:
+            self._table.replace(handle.hook.number, self._converting(handle.hook.call))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy of a point, or what was pickled of one: its hooks come along."""
@@ -129,8 +134,10 @@ class HookPoint(EnginePart, Module):
         for handle in [*self.fwd_hooks, *self.bwd_hooks]:
             hook = handle.hook
             if isinstance(hook, Removable) and not hook.is_bound:
-                permanent, level = hook.told
-                hook.bind(self, self._own_place().add(hook.direction, level, permanent, False))
+                place, (permanent, level) = self._own_place(), hook.told
+                number = next(place.ids)
+                place.add(number, hook.direction, level, permanent, False)
+                hook.bind(self, number)
 
     def __repr__(self) -> str:
         parts = [f"name={self.name!r}"] if self.name is not None else []
@@ -167,55 +174,64 @@ class HookPoint(EnginePart, Module):
         if not callable(hook):
             raise TypeError(f"a hook must be callable, got {type(hook).__name__}: {hook!r}")
         call = hook if alias_names is None else partial(call_for_aliases, hook, alias_names)
-        removable = self._hang(call, dir, bool(is_permanent), level, bool(prepend))
+        removable = Removable(call, dir, (bool(is_permanent), level))
         handle = LensHandle(removable, is_permanent, level, hook)
-        handles = self.__dict__[f"{dir}_hooks"]
-        handles.insert(0 if prepend else len(handles), handle)
+        whole(self._put_on, self._put_back, handle, prepend)
         return handle
 
-    def _hang(
-        self, call: Callable[..., Any], dir: str, permanent: bool, level: int | None, prepend: bool
-    ) -> Removable:
-        if self._table is not None:
-            shown = self._converting(call)
-            number = self._table.add(self._index, self, shown, dir, level, permanent, prepend)
-            key = number
+    def _put_on(self, handle: LensHandle, prepend: bool) -> None:
+        """Hang a hook up, in the registry and here. It knows its number before anybody else does."""
+        hook = handle.hook
+        if self._table is None:
+            self._hang_in_module(hook, bool(prepend))
         else:
-            number, key = self._hang_in_module(call, dir, permanent, level, prepend)
-        removable = Removable(call, dir, key, (permanent, level))
-        removable.bind(self, number)
-        return removable
-
-    def _hang_in_module(
-        self, call: Callable[..., Any], dir: str, permanent: bool, level: int | None, prepend: bool
-    ) -> tuple[int, int]:
-        """The hook's number in the registry, and its key among the module's own hooks."""
-        if dir == "bwd" and arrays.torch is None:
-            raise NotImplementedError("backward hooks need torch: NumPy arrays carry no gradients")
-        number = self._own_place().add(dir, level, permanent, prepend)
-        if dir == "fwd":
-            # what register_forward_hook does, in a third of the time; its keys count upwards from 0
-            self._forward_hooks[-number] = partial(call_forward, call)
-            if prepend:
-                self._forward_hooks.move_to_end(-number, last=False)
-            return number, -number
-        try:
-            hung = Module.register_full_backward_hook(
-                self, partial(call_backward, call), prepend=prepend
+            hook.id = number = next(self._table.ids)
+            hook.bind(self, number)
+            (permanent, level), shown = hook.told, self._converting(hook.call)
+            self._table.add(
+                self._index, number, self, shown, hook.direction, level, permanent, bool(prepend)
             )
-        except BaseException:
-            self._own_place().remove(number)
-            raise
-        return number, hung.id
+        handles = self.__dict__[f"{hook.direction}_hooks"]
+        handles.insert(0 if prepend else len(handles), handle)
+
+    def _put_back(self, handle: LensHandle, prepend: bool) -> None:
+        """Undo `_put_on`, however far that came."""
+        self._take_off((handle.hook,))
+
+    def _hang_in_module(self, hook: Removable, prepend: bool) -> None:
+        """As torch's registration does, in a third of the time; its own keys count upwards from 0."""
+        if hook.direction == "bwd":
+            if arrays.torch is None:
+                raise NotImplementedError(
+                    "backward hooks need torch: NumPy arrays carry no gradients"
+                )
+            if self._is_full_backward_hook is False:
+                raise RuntimeError(
+                    "this hook point has torch's old kind of backward hook (register_backward_hook), which "
+                    "cannot be mixed with others: remove that, or use register_full_backward_hook"
+                )
+            self.__dict__["_is_full_backward_hook"] = True
+        place = self._own_place()
+        hung = self._hung(hook)
+        number = next(place.ids)
+        while -number in hung:  # a hook that came along with a copy
+            number = next(place.ids)
+        hook.id = -number
+        hook.bind(self, number)
+        permanent, level = hook.told
+        place.add(number, hook.direction, level, permanent, prepend)
+        caller = call_forward if hook.direction == "fwd" else call_backward
+        hung[-number] = partial(caller, hook.call)
+        if prepend:
+            hung.move_to_end(-number, last=False)
+
+    def _hung(self, hook: Removable) -> Any:
+        """The module's own hooks of that hook's direction, by key."""
+        return self._forward_hooks if hook.direction == "fwd" else self._backward_hooks
 
     def _own_place(self) -> OwnPoint:
-        place: OwnPoint | None = self._place
-        if place is None:
-            with _PLACING:  # or two threads would each find a place of their own
-                place = self._place
-                if place is None:
-                    place = self.__dict__["_place"] = OwnPoint()
-        return place
+        # setdefault is one step, so that two threads find one place; no lock, which a signal handler would wait for
+        return self._place or self.__dict__.setdefault("_place", OwnPoint())
 
     def _converting(self, call: Callable[..., Any]) -> Callable[..., Any]:
         if self.hook_conversion is not None:
@@ -245,12 +261,16 @@ class HookPoint(EnginePart, Module):
         if not self._handles(dir):
             return
         self._tell_changes()
-        if self._table is not None:
-            cleared = self._table.clear(self._index, dir, level, including_permanent)
-            self._forget({hook for _, hook in cleared})
-        elif self._place is not None:
-            self._forget(clear_own([self._place], dir, level, bool(including_permanent)))
+        complete(self._take_off, self._meant(dir, including_permanent, level))
         self._remove_foreign(dir, including_permanent, level)
+
+    def _meant(self, dir: str, including_permanent: bool, level: int | None) -> list[Removable]:
+        """The hooks, but for torch's, that a removal by direction, permanence and level means."""
+        return [
+            handle.hook
+            for handle in self._handles(dir)
+            if isinstance(handle.hook, Removable) and handle.matches(including_permanent, level)
+        ]
 
     def _remove_foreign(self, dir: Direction, including_permanent: bool, level: int | None) -> None:
         """Take off hooks of torch for which user code put handles into the lists itself."""
@@ -258,7 +278,7 @@ class HookPoint(EnginePart, Module):
             foreign = not isinstance(handle.hook, Removable)
             if foreign and handle.matches(including_permanent, level):
                 handle.hook.remove()
-                self._drop(lambda h, gone=handle: h is gone)
+                self._drop({id(handle.hook)})
 
     def _tell_changes(self) -> None:
         """Tell the registry where a handle's `is_permanent` or `context_level` was written to."""
@@ -273,44 +293,29 @@ class HookPoint(EnginePart, Module):
                 self._own_place().change(hook.number, level, permanent)
             hook.told = now
 
-    def _take_off(self, hook: Removable) -> None:
-        """Take one hook off, in the registry and here."""
-        number = hook.number
-        if number is None:
-            return
-        if self._table is not None:
-            self._table.remove(self._index, number)
-        else:
-            self._own_place().remove(number)
-        self._silence(hook)
-        self._drop(lambda h: h.hook is hook)
+    def _take_off(self, hooks: Sequence[Removable]) -> None:
+        """Take hooks off, in the registry and here; idempotent."""
+        hung = [hook.number for hook in hooks if hook.number is not None]
+        if hung and self._table is not None:
+            self._table.remove([(self._index, number) for number in hung])
+        elif hung:
+            place = self._own_place()
+            remove_own([(place, number) for number in hung])
+        self._forget(hooks)
 
-    def _forget(self, gone: set[int]) -> None:
-        """Drop the hooks that the registry has not any more."""
+    def _forget(self, hooks: Sequence[Removable]) -> None:
+        """Drop hooks that the registry has not any more; idempotent."""
+        self._drop({id(hook) for hook in hooks})
+        for hook in hooks:
+            if self._table is None and hook.id is not None:
+                self._hung(hook).pop(hook.id, None)
+            hook.number = None
+
+    def _drop(self, gone: set[int]) -> None:
+        """Shorten the mirrored lists by those hooks. They are new lists: whoever walks the old ones is undisturbed."""
         for name in ("fwd_hooks", "bwd_hooks"):
             handles = self.__dict__[name]
-            if not handles:
-                continue
-            kept = []  # a new list, so that whoever walks the old one is undisturbed
-            for handle in handles:
-                hook = handle.hook
-                if isinstance(hook, Removable) and hook.number in gone:
-                    self._silence(hook)
-                else:
-                    kept.append(handle)
-            self.__dict__[name] = kept
-
-    def _silence(self, hook: Removable) -> None:
-        hook.number = None
-        if self._table is None:
-            hung = self._forward_hooks if hook.direction == "fwd" else self._backward_hooks
-            hung.pop(hook.id, None)
-
-    def _drop(self, is_gone: Callable[[LensHandle], bool]) -> None:
-        """Shorten the mirrored lists, as `_forget` does."""
-        for name in ("fwd_hooks", "bwd_hooks"):
-            handles = self.__dict__[name]
-            kept = [handle for handle in handles if not is_gone(handle)]
+            kept = [handle for handle in handles if id(handle.hook) not in gone]
             if len(kept) != len(handles):
                 self.__dict__[name] = kept
 
@@ -339,26 +344,6 @@ class HookPoint(EnginePart, Module):
     def layer(self) -> int:
         """The block that the point belongs to; ValueError or IndexError where its name says none."""
         return layer_of(self.name)
-
-
-def remove_from_all(
-    points: Iterable[Any], dir: Direction, including_permanent: bool, level: int | None
-) -> None:
-    """`remove_hooks` of each point; those of users' own modules are asked for in one crossing into the engine."""
-    if dir not in ("fwd", "bwd", "both"):
-        raise ValueError(f"Invalid direction {dir}")
-    together = []
-    for point in points:
-        if type(point) is not HookPoint or point._table is not None:
-            point.remove_hooks(dir, including_permanent=including_permanent, level=level)
-        elif point.fwd_hooks or point.bwd_hooks:
-            point._tell_changes()
-            together.append(point)
-    places = [point._place for point in together if point._place is not None]
-    gone = clear_own(places, dir, level, bool(including_permanent)) if places else set()
-    for point in together:
-        point._forget(gone)
-        point._remove_foreign(dir, including_permanent, level)
 
 
 class HookIntrospectionMixin:

@@ -27,7 +27,7 @@ func openTiny() (*model.Model, error) {
 	if err := writeModel(dir); err != nil {
 		return nil, err
 	}
-	return model.Open(dir, model.Options{Name: "tiny"})
+	return model.Open(context.Background(), dir, model.Options{Name: "tiny"})
 }
 
 // ask makes the question for all logits of one sequence.

@@ -32,11 +32,13 @@ class Model:
     """A model with one hook at each of POINTS, asked with nothing between this test and the engine."""
 
     def __init__(self) -> None:
-        self.handle = pybind.ModelOpen(json.dumps({"path": str(FOLDER), "load_weights": True}))
+        options = json.dumps({"path": str(FOLDER), "load_weights": True})
+        self.handle = pybind.ModelOpen(options, _native.Dispatcher(None))
         described = json.loads(pybind.ModelDescribe(self.handle))
         names = [point["name"] for point in described["points"]]
         self.hooks = [
-            pybind.HookAdd(self.handle, names.index(name), 0, -1, False, False) for name in POINTS
+            pybind.HookAdd(self.handle, names.index(name), number, 0, -1, False, False)
+            for number, name in enumerate(POINTS, 1)
         ]
         self.tokens = np.arange(10, dtype=np.int64).reshape(2, 5)
 
@@ -47,7 +49,8 @@ class Model:
         try:
             result = pybind.Run(self.handle, json.dumps(question), callback)
             if result != -1:
-                pybind.TensorClose(json.loads(pybind.ResultTake(result))["output"])
+                assert json.loads(pybind.ResultTell(result))["output"] > 0
+                pybind.ResultClose(result)
         finally:
             pybind.TensorClose(tokens)
         return result

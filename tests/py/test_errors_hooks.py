@@ -218,10 +218,22 @@ def test_tensors_of_other_devices(model: Any, xp: Arrays) -> None:
 
 
 def test_errors_take_the_type_that_the_engine_names() -> None:
-    assert isinstance(errors.translate(RuntimeError("IndexError: too far")), IndexError)
-    assert str(errors.translate(RuntimeError("ValueError: a: b"))) == "a: b"
-    plain = RuntimeError("Nonsense: what")
-    assert errors.translate(plain) is plain
+    def fails(error: Exception) -> Any:
+        def function() -> None:
+            raise error
+
+        return function
+
+    with pytest.raises(IndexError, match=r"^too far$"):
+        errors.call(fails(RuntimeError("IndexError: too far")))
+    with pytest.raises(ValueError, match=r"^a: b$") as raised:
+        errors.call(fails(RuntimeError("ValueError: a: b")))
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+    for plain in (RuntimeError("Nonsense: what"), TypeError("ValueError: a")):
+        with pytest.raises(type(plain)) as raised:
+            errors.call(fails(plain))
+        assert raised.value is plain
     with pytest.raises(RuntimeError, match="999999"):
         errors.call(go.ParamOpen, 999999, 0)
     with pytest.raises(RuntimeError):

@@ -166,16 +166,16 @@ def test_a_reset_crosses_once_whatever_the_number_of_points(
     net, crossings = LAB.net(), []
     net.add_hook(lambda name: True, remember, level=2)
     net.add_perma_hook(RESID, remember)
-    clear = hooks.go.OwnPointsClear
-    monkeypatch.setattr(hooks.go, "OwnPointsClear", lambda *a: crossings.append(a) or clear(*a))
+    remove = hooks.go.HookRemove
+    monkeypatch.setattr(hooks.go, "HookRemove", lambda *a: crossings.append(a) or remove(*a))
     net.reset_hooks()
     assert len(crossings) == 1
     assert list(net.list_hooks()) == [RESID]
     assert registered(net.hook_dict[RESID]) == [net.hook_dict[RESID].fwd_hooks[0].hook.number]
     with pytest.raises(ValueError, match="no index of a point"):
-        errors.call(clear, "x", 0, 0, False)
-    with pytest.raises(ValueError, match="by OwnPointsClear"):
-        errors.call(hooks.go.HookClear, 0, -1, 0, 0, True)
+        errors.call(remove, 0, "x 1")
+    with pytest.raises(ValueError, match="no id of a hook"):
+        errors.call(remove, 0, "1 x")
 
 
 def test_a_subclass_of_hook_point_takes_its_own_hooks_off() -> None:
@@ -356,13 +356,13 @@ def test_points_go_with_their_modules() -> None:
     from transformer_lens_go._engine.hooks import OwnPoint
 
     def made() -> int:
-        return OwnPoint()._index
+        return OwnPoint()._owned.id
 
     free = made()
     net = Two()
     net.first.add_hook(lambda value, hook, net=net: None)  # a hook closes over its module
     assert net.first._place is not None
-    assert net.first._place._index == free
+    assert net.first._place._owned.id == free
     gone = weakref.ref(net)
     del net
     gc.collect()

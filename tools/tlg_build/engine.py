@@ -112,7 +112,7 @@ class Builder:
         (out / "engine.go").write_text(source)
         (out / "build.py").write_text(gopy.build_py((out / "build.py").read_text()))
         pybind = gopy.pybind_py((out / "pybind.py").read_text())
-        (out / "pybind.py").write_text(pybind)
+        (out / "pybind.py").write_text(gopy.without_frames(pybind))
         (out / "pybind.pyi").write_text(gopy.pybind_pyi(pybind, gopy.failing_functions(source)))
         (out / "__init__.py").write_text('"""Generated: the engine, as gopy exports it."""\n')
         (out / "go.py").unlink()

@@ -8,6 +8,8 @@ adds for slices (go.py and some hundred functions) is left out.
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Callable
 
 # Calls a Python callable with int64s. gopy's own way passes them as unsigned numbers, reads the result after the GIL
 # is released, never releases it, and dereferences NULL when the callable raises.
@@ -56,7 +58,11 @@ class GeneratedCodeChanged(RuntimeError):
 
 
 def _replaced(pattern: str, new: str, text: str, what: str) -> str:
-    text, count = re.subn(pattern, lambda _: new, text, flags=re.M | re.S)
+    return _replaced_by(pattern, lambda _: new, text, what)
+
+
+def _replaced_by(pattern: str, new: Callable[[re.Match[str]], str], text: str, what: str) -> str:
+    text, count = re.subn(pattern, new, text, flags=re.M | re.S)
     if count == 0:
         raise GeneratedCodeChanged(
             f"gopy's output has no {what}; tools/tlg_build/gopy.py knows gopy 0.4.10"
@@ -117,6 +123,18 @@ def pybind_py(text: str) -> str:
             "pybind exports something else than numbers, strings, bools and callbacks"
         )
     return text
+
+
+def without_frames(pybind: str) -> str:
+    """pybind.py, whose functions are the extension's own: no frame of Python's lies between a call and the engine, in
+    which a signal could strike when the engine has made something and nobody holds it yet.
+    """
+    return _replaced_by(
+        r'^def (\w+)\([^)]*\):\n(\t""".*?""")\n\treturn _engine\.pybind_\1\([^)]*\)$',
+        lambda m: f"{m[1]} = _engine.pybind_{m[1]}\n{textwrap.dedent(m[2])}",
+        pybind,
+        "function that only passes its arguments on",
+    )
 
 
 _FUNCTION = re.compile(

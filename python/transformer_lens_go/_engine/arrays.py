@@ -17,7 +17,6 @@ from .native import native
 
 __all__ = [
     "asarray",
-    "close",
     "concat",
     "device",
     "dtype",
@@ -28,11 +27,11 @@ __all__ = [
     "is_floating",
     "kind",
     "least",
+    "made",
     "no_grad",
     "np",
     "numpy_view",
     "stack",
-    "take",
     "torch",
     "view",
     "zeros",
@@ -77,38 +76,27 @@ def _bfloat16() -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def numpy_view(handle: int) -> np.ndarray:
+def numpy_view(handle: Any) -> np.ndarray:
     """A NumPy array over the memory behind a handle, which stays open."""
     array = np.asarray(native.Tensor(handle))
     return array.view(_bfloat16()) if array.dtype.char == "H" else array
 
 
-def take_numpy(handle: int) -> np.ndarray:
-    """A NumPy array over the memory behind a handle, which is closed."""
-    array = np.asarray(native.Tensor(handle, close=True))
-    return array.view(_bfloat16()) if array.dtype.char == "H" else array
-
-
 if torch is not None:
     # torch.from_dlpack does the same after 0.1 µs of questions about devices and streams
-    _from_dlpack = torch._C._from_dlpack
-    _capsule, _take = native.capsule, native.take
+    _from_dlpack, _capsule = torch._C._from_dlpack, native.capsule
 
-    def view(handle: int) -> Any:
+    def view(handle: Any) -> Any:
         """An array over the memory behind a handle, which stays open."""
         return _from_dlpack(_capsule(handle))
 
-    def take(handle: int) -> Any:
-        """An array over the memory behind a handle, which is closed."""
-        return _from_dlpack(_take(handle))
-
 else:
-    view, take = numpy_view, take_numpy
+    view = numpy_view
 
 
-def close(handle: int) -> None:
-    """End a handle. Nothing crosses into the engine: the capsule over it is dropped at once."""
-    native.take(handle)
+def made(function: Any, *args: Any) -> Any:
+    """The array that `function(*args)` of the engine makes."""
+    return view(native.Owned(None, function, *args))
 
 
 def dtype(name: str) -> Any:

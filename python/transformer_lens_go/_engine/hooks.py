@@ -2,19 +2,21 @@
 
 The functions stay in Python, where the collector sees them: hooks close over models. A model's are called by its runs
 (`HookTable`). Those on hook points in a user's own modules (`OwnPoint`) are called by the modules themselves, in the
-order that the registry keeps.
+order that the registry keeps. Python chooses a hook's id before the registry hears of it, so that an interrupted
+addition can be taken back: removing tells the registry of ids, whether it knows them or not.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import errors, fork
-from .native import go
+from . import errors
+from .native import go, native
 
-__all__ = ["HookTable", "OwnPoint", "clear_own"]
+__all__ = ["HookTable", "OwnPoint", "remove_own"]
 
 _NO_LEVEL = -(1 << 63)
 _DIRECTIONS = {"fwd": 0, "bwd": 1, "both": 2}
@@ -30,30 +32,32 @@ class HookTable:
 
     def __init__(self, model: int) -> None:
         self._model = model
+        self.ids = itertools.count(1)  # of hooks to come
         self.calls: dict[int, tuple[Callable[..., Any], Any]] = {}
 
     def add(
         self,
         index: int,
+        hook: int,
         point: Any,
         call: Callable[..., Any],
         direction: str,
         level: int | None,
         permanent: bool,
         prepend: bool,
-    ) -> int:
-        """Hang a function on the point with that index; returns the hook's id."""
-        hook = errors.call(
+    ) -> None:
+        """Hang a function on the point with that index, as the hook of that id."""
+        self.calls[hook] = (call, point)
+        errors.call(
             go.HookAdd,
             self._model,
             index,
+            hook,
             _DIRECTIONS[direction],
             _level(level),
             permanent,
             prepend,
         )
-        self.calls[hook] = (call, point)
-        return hook
 
     def replace(self, hook: int, call: Callable[..., Any]) -> None:
         """Have another function called in the place of a hook's."""
@@ -63,28 +67,12 @@ class HookTable:
         """Give a hook another level and permanence."""
         errors.call(go.HookChange, self._model, index, hook, _level(level), permanent)
 
-    def remove(self, index: int, hook: int) -> None:
-        """Take one hook off; nothing happens when it is gone already."""
-        if self.calls.pop(hook, None) is not None:
-            errors.call(go.HookRemove, self._model, index, hook)
-
-    def clear(
-        self, index: int, direction: str, level: int | None, including_permanent: bool
-    ) -> list[list[int]]:
-        """Take hooks off a point (-1: off all); returns the [point, hook] pairs that are gone."""
-        removed: list[list[int]] = json.loads(
-            errors.call(
-                go.HookClear,
-                self._model,
-                index,
-                _DIRECTIONS[direction],
-                _level(level),
-                including_permanent,
-            )
-        )
-        for _, hook in removed:
+    def remove(self, hooks: Iterable[tuple[int, int]]) -> None:
+        """Take hooks off, (index of the point, id); nothing happens with those that are gone already."""
+        hooks = list(hooks)
+        errors.call(go.HookRemove, self._model, _named(hooks))
+        for _, hook in hooks:
             self.calls.pop(hook, None)
-        return removed
 
 
 class OwnPoint:
@@ -93,19 +81,23 @@ class OwnPoint:
     A copy is a place of its own, with no hooks.
     """
 
+    ids = itertools.count(1)  # of hooks to come
+
     def __init__(self) -> None:
-        self._index: int = errors.call(go.OwnPointAdd)
-        fork.finalize(self, go.OwnPointDrop, self._index)
+        self._owned = native.Owned(go.OwnPointDrop, go.OwnPointAdd)
 
     def __reduce__(self) -> Any:
         return OwnPoint, ()
 
-    def add(self, direction: str, level: int | None, permanent: bool, prepend: bool) -> int:
-        """Register a hook; returns its id."""
-        return errors.call(
+    def add(
+        self, hook: int, direction: str, level: int | None, permanent: bool, prepend: bool
+    ) -> None:
+        """Register a hook under its id."""
+        errors.call(
             go.HookAdd,
             _OWN,
-            self._index,
+            self._owned.id,
+            hook,
             _DIRECTIONS[direction],
             _level(level),
             permanent,
@@ -114,27 +106,18 @@ class OwnPoint:
 
     def change(self, hook: int, level: int | None, permanent: bool) -> None:
         """Give a hook another level and permanence."""
-        errors.call(go.HookChange, _OWN, self._index, hook, _level(level), permanent)
-
-    def remove(self, hook: int) -> None:
-        """Take one hook off."""
-        errors.call(go.HookRemove, _OWN, self._index, hook)
+        errors.call(go.HookChange, _OWN, self._owned.id, hook, _level(level), permanent)
 
     def order(self, direction: str) -> list[int]:
         """The ids of the hooks in the order in which they are to be called."""
-        told = errors.call(go.HookList, _OWN, self._index, _DIRECTIONS[direction])
+        told = errors.call(go.HookList, _OWN, self._owned.id, _DIRECTIONS[direction])
         return [row["id"] for row in json.loads(told)]
 
 
-def clear_own(
-    places: Sequence[OwnPoint], direction: str, level: int | None, including_permanent: bool
-) -> set[int]:
-    """Take hooks off points in users' own modules; returns the ids of those that are gone."""
-    told = errors.call(
-        go.OwnPointsClear,
-        " ".join([str(place._index) for place in places]),
-        _DIRECTIONS[direction],
-        _level(level),
-        including_permanent,
-    )
-    return {int(hook) for hook in told.split()}
+def remove_own(hooks: Iterable[tuple[OwnPoint, int]]) -> None:
+    """Take hooks off points in users' own modules; nothing happens with those that are gone already."""
+    errors.call(go.HookRemove, _OWN, _named((place._owned.id, hook) for place, hook in hooks))
+
+
+def _named(hooks: Iterable[tuple[int, int]]) -> str:
+    return " ".join([f"{index} {hook}" for index, hook in hooks])

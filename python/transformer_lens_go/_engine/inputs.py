@@ -1,6 +1,6 @@
 """What users pass in, as memory that the engine can read: contiguous, on the CPU, of a dtype it knows.
 
-A borrowed handle names memory that stays the caller's: `Borrowed` keeps the arrays alive and ends the handles.
+A borrowed handle names memory that stays the caller's: `Borrowed` keeps the arrays alive and ends the handles, in C.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from . import arrays
 from .native import native
 
-__all__ = ["CODES", "Borrowed", "attention_mask", "borrow", "float_input", "in_rows", "token_ids"]
+__all__ = ["CODES", "Borrowed", "attention_mask", "float_input", "in_rows", "memory", "token_ids"]
 
 _BY_NAME = {  # DLPack's type code | bits << 8
     "float32": 0x2002,
@@ -43,45 +43,23 @@ if arrays.torch is not None:
     CODES.update((getattr(arrays.torch, name), code) for name, code in _BY_NAME.items())
 
 
-def borrow(array: Any) -> int:
-    """A handle over an array's memory; whoever asks keeps the array alive and closes the handle."""
+def memory(array: Any) -> tuple[Any, int, int, tuple[int, ...], tuple[int, ...]]:
+    """An array as `lend` takes it: itself, its address, dtype code, shape, and strides in elements."""
     code = CODES[array.dtype]
     if arrays.torch is not None and isinstance(array, arrays.torch.Tensor):
-        return native.borrow(array.data_ptr(), code, array.shape, array.stride())
+        return array, array.data_ptr(), code, array.shape, array.stride()
     address = array.__array_interface__["data"][0]
-    return native.borrow(
-        address, code, array.shape, tuple(step // array.itemsize for step in array.strides)
-    )
+    return array, address, code, array.shape, tuple(s // array.itemsize for s in array.strides)
 
 
-class Borrowed:
-    """The arrays that one question lends to the engine, and the handles over them."""
+class Borrowed(native.Lent):
+    """The arrays that one question lends to the engine, and the handles over them, which end with the block."""
 
-    __slots__ = ("_arrays", "_handles")
-
-    def __init__(self) -> None:
-        self._arrays: list[Any] = []
-        self._handles: list[int] = []
+    __slots__ = ()
 
     def add(self, array: Any) -> int:
         """A handle over `array`, good until `close`."""
-        handle = borrow(array)
-        self._arrays.append(array)
-        self._handles.append(handle)
-        return handle
-
-    def close(self) -> None:
-        """End every handle."""
-        handles, self._handles = self._handles, []
-        for handle in handles:
-            arrays.close(handle)
-        self._arrays.clear()
-
-    def __enter__(self) -> Borrowed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        return self.lend(*memory(array))
 
 
 def _on_cpu(value: Any, what: str) -> Any:

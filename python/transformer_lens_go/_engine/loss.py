@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import arrays, errors
+from . import arrays
 from .inputs import Borrowed, in_rows
 from .native import go
 
@@ -18,14 +18,13 @@ def next_token_loss(logits: Any, tokens: Any, mask: Any, per_token: bool) -> Any
     `per_token` each [b, p - 1], zero where left out.
     """
     with Borrowed() as lent:
-        handle = errors.call(
+        loss = arrays.made(
             go.Loss,
             lent.add(in_rows(_constant(logits), arrays.dtype_name(logits))),
             lent.add(tokens),
             0 if mask is None else lent.add(mask),
             per_token,
         )
-    loss = arrays.take(handle)
     if arrays.torch is None or not arrays.torch.is_grad_enabled() or not logits.requires_grad:
         return loss
     from .autograd import LossSegment

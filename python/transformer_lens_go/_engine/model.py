@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from . import arrays, errors, fork
+from . import arrays, errors
 from .hooks import HookTable
 from .inputs import Borrowed
-from .native import go, open_backend
+from .native import go, native, open_backend
 from .params import ParameterStore
 from .parts import PartTable
+from .tokenizer import EngineTokenizer
 
 __all__ = ["EngineModel", "counts"]
 
@@ -23,11 +24,11 @@ class EngineModel:
     index (canonical `name`, and in `gate` the flag that it needs), `aliases` the other names of points.
     """
 
-    def __init__(self, handle: int, lent: Mapping[str, Any] | None = None) -> None:
-        self.handle = handle
+    def __init__(self, owned: native.Owned, lent: Mapping[str, Any] | None = None) -> None:
+        self._owned = owned
+        self.handle: int = owned.id
         self._lent = lent  # arrays whose memory the engine computes from
-        self._closer = fork.finalize(self, go.ModelClose, handle)
-        self.hooks = HookTable(handle)
+        self.hooks = HookTable(self.handle)
         self._describe()
 
     def _describe(self) -> None:
@@ -71,7 +72,7 @@ class EngineModel:
             "load_weights": load_weights,
             "name": name,
         }
-        return cls(errors.call(go.ModelOpen, json.dumps(options)))
+        return cls(_own(go.ModelOpen, options))
 
     @classmethod
     def from_state(
@@ -94,15 +95,14 @@ class EngineModel:
                 "n_ctx": n_ctx,
                 "name": name,
             }
-            handle = errors.call(go.ModelFromState, json.dumps(options))
-        return cls(handle, kept)
+            owned = _own(go.ModelFromState, options)
+        return cls(owned, kept)
 
     @classmethod
     def native(cls, config: dict[str, Any], *, name: str = "") -> EngineModel:
         """A model of upstream's native kind from its configuration; its weights are still to be drawn."""
         open_backend()
-        options = {"config": config, "name": name}
-        return cls(errors.call(go.ModelNative, json.dumps(options)))
+        return cls(_own(go.ModelNative, {"config": config, "name": name}))
 
     def set_config(self, key: str, value: Any) -> None:
         """Write one field; flags of hook points change what runs compute."""
@@ -111,23 +111,29 @@ class EngineModel:
     def convert(self, dtype: str) -> None:
         """Round the weights, as they are now, to another floating dtype, and compute in it from the next run on."""
         self.params.settle()
-        errors.call(go.ModelConvert, self.handle, dtype)
+        errors.call(go.ModelConvert, self.handle, dtype, native.Dispatcher(None))
         self.dtype = self.cfg["dtype"] = dtype
         self.params.renew(dtype)
 
-    def tokenizer_handle(self) -> int:
-        """The engine's handle of the tokenizer beside the weights; 0 when there is none."""
-        return errors.call(go.ModelTokenizer, self.handle)
+    def tokenizer(self) -> EngineTokenizer | None:
+        """The tokenizer beside the weights; None when there is none."""
+        owned = native.Owned(go.TokenizerClose, go.ModelTokenizer, self.handle)
+        return EngineTokenizer(owned) if owned.id else None
 
     def close(self) -> None:
         """End the model; running it afterwards is an error. Arrays that it gave out stay valid."""
-        self._closer()
+        self._owned.close()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotImplementedError(
             "a model of the engine cannot be copied or pickled: boot it again from its weights, and use "
             "state_dict() and load_state_dict() for changed ones"
         )
+
+
+def _own(make: Any, options: dict[str, Any]) -> native.Owned:
+    """A model made by these options; signals are looked for meanwhile."""
+    return native.Owned(go.ModelClose, make, json.dumps(options), native.Dispatcher(None))
 
 
 def _in_rows(tensor: Any) -> Any:

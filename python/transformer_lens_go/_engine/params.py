@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, errors
+from . import arrays
 from .native import go
 
 __all__ = ["LazyTable", "ParameterStore", "drop_gradient", "numel", "strided_view"]
@@ -33,7 +33,7 @@ class ParameterStore:
         """The parameter: an `nn.Parameter`, or a NumPy array; the same object every time."""
         made = self._made.get(index)
         if made is None:
-            view = arrays.take(errors.call(go.ParamOpen, self._model, index))
+            view = arrays.made(go.ParamOpen, self._model, index)
             made = self._made[index] = self._tied.setdefault(_place(view), self._wrap(index, view))
         return made
 
@@ -62,7 +62,7 @@ class ParameterStore:
                 old.flags.writeable = False
             return
         for index, made in given.items():
-            view = arrays.take(errors.call(go.ParamOpen, self._model, index))
+            view = arrays.made(go.ParamOpen, self._model, index)
             self._views[index], self._made[index] = view, made
             self._tied[_place(view)] = made
             made.data = view

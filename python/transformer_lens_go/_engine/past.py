@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from . import arrays, errors, fork
-from .inputs import borrow
-from .native import go
+from . import arrays, errors
+from .inputs import Borrowed
+from .native import go, native
 
 __all__ = ["Entry", "Past", "keep_entry"]
 
@@ -22,13 +22,13 @@ class Entry:
     they are when the entry grows.
     """
 
-    __slots__ = ("__weakref__", "_closer", "_given", "handle")
+    __slots__ = ("__weakref__", "_given", "_owned", "handle")
 
     def __init__(
         self, dtype: str = "float32", batch: int = 0, heads: int = 0, d_head: int = 0
     ) -> None:
-        self.handle: int = errors.call(go.EntryNew, dtype, batch, heads, d_head)
-        self._closer = fork.finalize(self, go.EntryClose, self.handle)
+        self._owned = native.Owned(go.EntryClose, go.EntryNew, dtype, batch, heads, d_head)
+        self.handle: int = self._owned.id
         self._given: dict[str, Any] = {}  # arrays of the caller's that the entry looks into
 
     @classmethod
@@ -48,31 +48,27 @@ class Entry:
         if given is not None:
             return given
         export = go.EntryKeys if half == "keys" else go.EntryValues
-        return arrays.take(errors.call(export, self.handle))
+        return arrays.made(export, self.handle)
 
     def set(self, half: Half, value: Any) -> None:
         """Start from `value` [batch, pos, head, d_head], which is copied when the entry grows, not before."""
         array = arrays.asarray(value)
-        handle = borrow(_plain(array))
-        try:
+        with Borrowed() as lent:
+            handle = lent.add(_plain(array))
             keys, values = (handle, 0) if half == "keys" else (0, handle)
             errors.call(go.EntrySet, self.handle, keys, values)
-        finally:
-            arrays.close(handle)
         self._given[half] = array
 
     def append(self, keys: Any, values: Any, frozen: bool) -> tuple[Any, Any]:
         """All keys and all values, new ones behind the past; they become the past unless `frozen`."""
-        lent = [borrow(_plain(arrays.asarray(array))) for array in (keys, values)]
-        try:
-            told = errors.call(go.EntryAppend, self.handle, *lent, frozen)
-        finally:
-            for handle in lent:
-                arrays.close(handle)
+        with Borrowed() as lent:
+            new = [lent.add(_plain(arrays.asarray(array))) for array in (keys, values)]
+            whole = native.Owned(go.ResultClose, go.EntryAppend, self.handle, *new, frozen)
         if not frozen:
             self._given.clear()
-        all_keys, all_values = json.loads(told)
-        return arrays.take(all_keys), arrays.take(all_values)
+        with whole:
+            all_keys, all_values = json.loads(errors.call(go.ResultTell, whole.id))["extra"]
+            return arrays.view(all_keys), arrays.view(all_values)
 
     def crop(self, length: int) -> None:
         """Keep the first `length` positions."""

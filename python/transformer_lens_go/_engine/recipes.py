@@ -33,7 +33,7 @@ def draw_weights(model: Any, how: str, seed: int | None) -> None:
     }
     draw = _numpy_draw(seed) if arrays.torch is None else _torch_draw(seed)
     for entry in recipe:
-        memory = arrays.take(errors.call(go.ParamOpen, model.handle, indices[entry["parameter"]]))
+        memory = arrays.made(go.ParamOpen, model.handle, indices[entry["parameter"]])
         draw(memory, entry)
 
 

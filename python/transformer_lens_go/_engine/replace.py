@@ -6,21 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, errors
-from .inputs import CODES, borrow, in_rows
+from . import arrays
+from .inputs import CODES, in_rows, memory
 from .native import go, native
 
 __all__ = ["fit", "give", "put"]
 
-_close, _borrow = native.take, native.borrow
+_lend_to = native.lend
 
 
 def _lend(run: int, address: int, array: Any, strides: tuple[int, ...] | None) -> int:
-    handle = _borrow(address, CODES[array.dtype], array.shape, strides)
-    try:
-        go.RunReplace(run, handle)
-    finally:
-        _close(handle)
+    _lend_to(array, address, CODES[array.dtype], array.shape, strides, go.RunReplace, run)
     return 2
 
 
@@ -99,11 +95,7 @@ def give(run: int, i: int, name: str, given: Any, result: Any, alive: list[Any])
     if arrays.torch is not None:
         result = result.detach().resolve_neg()
     alive.append(result)
-    handle = borrow(result)
-    try:
-        errors.call(go.PartResult, run, i, handle)
-    finally:
-        _close(handle)
+    _lend_to(*memory(result), go.PartResult, run, i)
 
 
 def fit(name: str, resize: bool, given: Any, result: Any) -> Any:

@@ -19,7 +19,8 @@ from .where import here
 
 __all__ = ["Answer", "Question", "run"]
 
-_ENDED = -1  # what the engine answers when a callback ended the run
+closing.wait_at_exit()
+
 _PART = -1  # the hook id with which the engine asks for a part
 _ARRAYS = ("tokens", "attention_mask", "positions", "embeds", "resid")
 
@@ -83,49 +84,40 @@ class Question:
         return [array for array in given if array is not None and array.is_floating_point()]
 
 
-class Answer:
-    """What a run gave. The handles are ended by taking their arrays, or by `close`."""
+class Answer(native.Owned):
+    """What a run gave: the engine's until the end of the block. What is taken of it stays."""
 
-    __slots__ = ("_extra", "_kept", "_live", "_output", "seen")
+    __slots__ = (
+        "_known",
+        "live",
+    )  # `live`: the tensors on which its gradients depend; None when gradients are off
 
-    def __init__(self, told: dict[str, Any], live: list[Any] | None) -> None:
-        self._output: int = told["output"]
-        self._extra: list[int] = told.get("extra") or []
-        self._kept: list[int] = told.get("kept") or []
-        self._live = live
-        self.seen: int = told["seen"]
+    def _told(self) -> dict[str, Any]:
+        try:
+            return self._known
+        except AttributeError:
+            self._known: dict[str, Any] = json.loads(errors.call(go.ResultTell, self.id))
+            return self._known
+
+    @property
+    def seen(self) -> int:
+        """How many edges were kept when the run ended, also by the run that it was within."""
+        return self._told()["seen"]
 
     def output(self, name: str = "the output") -> Any:
         """The output's array, part of the autograd graph where gradients are on; None when none was wanted."""
-        handle, self._output = self._output, 0
-        if not handle:
-            return None
-        return _edge(partial(arrays.take, handle), name, self._live)
+        handle = self._told()["output"]
+        return _edge(partial(arrays.view, handle), name, self.live) if handle else None
 
     def extra(self, name: str = "the output") -> list[Any]:
         """Further outputs, such as the pattern of an attention layer, part of the autograd graph likewise."""
-        handles, self._extra = self._extra, []
-        return [_edge(partial(arrays.take, handle), name, self._live) for handle in handles]
+        handles = self._told()["extra"]
+        return [_edge(partial(arrays.view, handle), name, self.live) for handle in handles]
 
     def kept(self) -> list[tuple[int, Any]]:
         """(point, array) for each kept point in execution order; never part of the autograd graph."""
-        flat, self._kept = self._kept, []
-        take, pairs = arrays.take, iter(flat)
-        return [(point, take(handle)) for point, handle in zip(pairs, pairs, strict=True)]
-
-    def close(self) -> None:
-        """Let go of what was not taken."""
-        handles = [self._output, *self._extra, *self._kept[1::2]]
-        self._output, self._extra, self._kept = 0, [], []
-        for handle in handles:
-            if handle:
-                arrays.close(handle)
-
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        view, pairs = arrays.view, iter(self._told()["kept"])
+        return [(point, view(handle)) for point, handle in zip(pairs, pairs, strict=True)]
 
 
 def run(model: EngineModel, question: Question) -> Answer:
@@ -144,33 +136,14 @@ def run(model: EngineModel, question: Question) -> Answer:
         here.positions = question.positions_of_input()
     try:
         with Borrowed() as lent:
-            result = _call(model.handle, question.text(lent), dispatch)
+            asked, callback = question.text(lent), native.Dispatcher(dispatch)
+            answer = Answer(go.ResultClose, go.Run, model.handle, asked, callback)
     finally:
         here.positions = outer
-    del alive
-    answer = Answer(json.loads(errors.call(go.ResultTake, result)), live)
+    answer.live = live
     if frame is not None:
         frame.seen = answer.seen
     return answer
-
-
-def _call(model: int, question: str, dispatch: Callable[[int, int, int], int]) -> int:
-    dispatcher = native.Dispatcher(dispatch)
-    closing.enter()
-    try:
-        result = errors.call(go.Run, model, question, dispatcher)
-    finally:
-        closing.leave()
-        raised = dispatcher.exc
-        if raised is not None:
-            dispatcher.exc = None
-            try:
-                raise raised
-            finally:
-                del raised  # else its traceback holds this frame, and this frame it
-    if result == _ENDED:
-        raise SystemExit("the interpreter is exiting")
-    return result
 
 
 def _live_at_start(model: EngineModel, question: Question) -> list[Any] | None:
@@ -198,14 +171,13 @@ def _edge(make: Callable[[], Any], name: str, live: list[Any] | None) -> Any:
 def _plain(model: EngineModel, alive: list[Any]) -> Callable[[int, int, int], int]:
     """Calls hooks without autograd. This is the path that every hook's cost is measured on."""
     view, find, put = arrays.view, model.hooks.calls.get, replace.put
-    is_closing = closing.is_closing
 
     def dispatch(run: int, hook: int, tensor: int) -> int:
         record = find(hook)
-        if record is None:  # a look whether to go on, a part, or a hook that was taken off
+        if record is None:  # a part, or a hook that was taken off
             if hook == _PART:
                 return model.parts.call(run, model.dtype, alive, None, _view_only)
-            return is_closing()
+            return 0
         call, point = record
         given = view(tensor)
         result = call(given, hook=point)
@@ -235,7 +207,7 @@ def _grad(model: EngineModel, alive: list[Any], live: list[Any]) -> Callable[[in
         if record is None:
             if hook == _PART:
                 return model.parts.call(run, model.dtype, alive, live, part_edge)
-            return closing.is_closing()
+            return 0
         call, point = record
         given = _edge(partial(arrays.view, tensor), f"the hook at {point.name}", live)
         result = call(given, hook=point)

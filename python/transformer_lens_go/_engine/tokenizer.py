@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from . import arrays, errors, fork
+from . import errors
 from .encoded import EncodedBatch, Question
 from .native import go, native
 from .texts import pack, unpack
@@ -34,30 +34,31 @@ LIMITS = {
 class EngineTokenizer:
     """One tokenizer of the engine, closed with its last reference. It never changes."""
 
-    def __init__(self, handle: int, recipe: tuple[Any, ...] | None = None) -> None:
-        self._handle = handle
-        fork.finalize(self, go.TokenizerClose, handle)
-        self.info: dict[str, Any] = json.loads(errors.call(go.TokenizerInfo, handle))
+    def __init__(self, owned: native.Owned, recipe: tuple[Any, ...] | None = None) -> None:
+        self._owned = owned
+        self._handle: int = owned.id
+        self.info: dict[str, Any] = json.loads(errors.call(go.TokenizerInfo, self._handle))
         # how to make it again, in another process too
         self._recipe = recipe or (EngineTokenizer.open, self.info["source"])
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> EngineTokenizer:
         """The tokenizer of a model folder, a tokenizer.json or a GGUF file."""
-        return cls(errors.call(go.TokenizerOpen, os.fspath(path)), (cls.open, os.fspath(path)))
+        path = os.fspath(path)
+        return cls(_own(go.TokenizerOpen, path, native.Dispatcher(None)), (cls.open, path))
 
     @classmethod
     def parse(cls, text: str) -> EngineTokenizer:
         """The tokenizer that the text of a tokenizer.json describes."""
         if "\0" in text:
             raise ValueError("not a tokenizer.json: the text has a NUL character")
-        return cls(errors.call(go.TokenizerParse, text), (cls.parse, text))
+        return cls(_own(go.TokenizerParse, text, native.Dispatcher(None)), (cls.parse, text))
 
     def with_tokens(self, tokens: Sequence[dict[str, Any]]) -> tuple[EngineTokenizer, int]:
         """A tokenizer with further added tokens, and the number of those that are new or changed."""
-        made = json.loads(errors.call(go.TokenizerWithTokens, self._handle, json.dumps(tokens)))
-        recipe = (_remake, "with_tokens", self, list(tokens))
-        return EngineTokenizer(made["handle"], recipe), made["added"]
+        owned = _own(go.TokenizerWithTokens, self._handle, json.dumps(tokens))
+        made = EngineTokenizer(owned, (_remake, "with_tokens", self, list(tokens)))
+        return made, made.info["newly_added"]
 
     def with_template(self, bos: str, eos: str) -> EngineTokenizer:
         """A tokenizer that puts `bos` before each text and `eos` after it; "" for none."""
@@ -66,8 +67,8 @@ class EngineTokenizer:
                 raise ValueError(
                     f"{token!r} has a NUL character and is no token to put around text"
                 )
-        handle = errors.call(go.TokenizerWithTemplate, self._handle, bos, eos)
-        return EngineTokenizer(handle, (_remake, "with_template", self, bos, eos))
+        owned = _own(go.TokenizerWithTemplate, self._handle, bos, eos)
+        return EngineTokenizer(owned, (_remake, "with_template", self, bos, eos))
 
     def to_json(self, truncation: dict[str, Any] | None, padding: dict[str, Any] | None) -> str:
         """The text of a tokenizer.json, with a truncation and a padding by Python's names, None for none."""
@@ -94,8 +95,8 @@ class EngineTokenizer:
 
     def numbers(self, question: Question, detailed: bool) -> memoryview:
         """What TokenizerEncode gives (see pybind/encodings.go)."""
-        handle = errors.call(go.TokenizerEncode, self._handle, *question, detailed)
-        return memoryview(native.Tensor(handle, close=True))
+        made = native.Owned(None, go.TokenizerEncode, self._handle, *question, detailed)
+        return memoryview(native.Tensor(made))
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""
@@ -106,13 +107,11 @@ class EngineTokenizer:
             flat = array("q", [index for row in ids for index in row])
             lengths = ",".join([str(len(row)) for row in ids])
         address, count = flat.buffer_info()
-        handle = native.borrow(address, _INT64, (count,))
-        try:
+        with native.Lent() as lent:
+            handle = lent.lend(flat, address, _INT64, (count,))
             return unpack(
                 errors.call(go.TokenizerDecode, self._handle, handle, lengths, skip_special)
             )
-        finally:
-            arrays.close(handle)
 
     def join(self, tokens: Sequence[str]) -> str:
         """The text that tokens, as the vocabulary spells them, stand for."""
@@ -149,6 +148,10 @@ class EngineTokenizer:
 
     def __reduce__(self) -> tuple:
         return self._recipe[0], self._recipe[1:]
+
+
+def _own(make: Any, *args: Any) -> native.Owned:
+    return native.Owned(go.TokenizerClose, make, *args)
 
 
 def _remake(method: str, base: EngineTokenizer, *args: Any) -> EngineTokenizer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from .._engine import arrays
 from ..ActivationCache import ActivationCache
+from ..hook_changes import AllOrNone, HooksForABlock
 from ..hook_names import near_names, outside_of_package, predicate_of
 from ..hook_points import HookPoint, NamesFilter
 from ..utilities.slice import Slice, SliceInput
@@ -27,7 +28,7 @@ class CachingMixin:
 
     cfg: Any
     blocks: Any
-    _add_to: Any
+    check_hooks_to_add: Any
     clear_contexts: Any
     _engine: Any
     _points: list[HookPoint]
@@ -41,7 +42,6 @@ class CachingMixin:
     _gated_by: Any
     _warn_of_sweep: Any
     _warn_if_silent: Any
-    _temporary: Any
     context_level: int
 
     def run_with_cache(
@@ -108,10 +108,13 @@ class CachingMixin:
         if everything and not bounded:
             asked = "all"
         notes = Notes(self._engine.handle)
-        with self._temporary(True, False) as temporary:  # hooks that run see a level of their own
+
+        def request() -> Iterator[tuple[HookPoint, Callable[..., Any], str]]:
             for index in keep:
                 if index >= own:
-                    temporary.add(self._points[index], partial(notes.take, index), "fwd")
+                    yield self._points[index], partial(notes.take, index), "fwd"
+
+        with HooksForABlock(self, request, True, False):  # hooks that run see a level of their own
             if "forward" not in self.__dict__ and type(self).forward is ForwardMixin.forward:
                 output, kept, batch = self._answer(asked, input, **kwargs)
             else:
@@ -189,11 +192,13 @@ class CachingMixin:
     def _leave_hooks(self, cache: dict, names: Names, positions: Slice, device: Any) -> None:
         """Have later runs cache into the same dict: one hook for each name, as upstream has them."""
         level = self.context_level + 1
-        for index, chosen in enumerate(names):
-            if self._gated_by(self._points[index]) is None:
-                for name in chosen:
-                    keep = partial(_keep, cache, [name], positions, device, False)
-                    self._points[index].add_hook(keep, level=level)
+        with AllOrNone() as together:
+            for index, chosen in enumerate(names):
+                if self._gated_by(self._points[index]) is None:
+                    for name in chosen:
+                        keep = partial(_keep, cache, [name], positions, device, False)
+                        together.add(self._points[index], keep, level=level)
+            together.is_done = True
 
     # hooks that cache
 
@@ -249,10 +254,14 @@ class CachingMixin:
             names_filter, incl_bwd, device, remove_batch_dim, cache
         )
         gated = [name for name, _ in forward if self._gated_by(self._hook_dict[name]) is not None]
-        for direction, hooks in (("fwd", forward), ("bwd", backward)):
-            for name, hook in hooks:
-                if name not in gated:
-                    self._add_to(self._hook_dict[name], name, hook, direction, False)
+        with AllOrNone() as together:
+            for direction, hooks in (("fwd", forward), ("bwd", backward)):
+                for name, hook in hooks:
+                    if name not in gated:
+                        point = self._hook_dict[name]
+                        self.check_hooks_to_add(point, name, hook, dir=direction)
+                        together.add(point, hook, dir=direction)
+            together.is_done = True
         self._warn_of_sweep("add_caching_hooks", bool(forward) or not callable(names_filter), gated)
         return cache
 

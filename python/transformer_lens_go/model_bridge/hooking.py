@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from .._engine.whole import complete
+from ..hook_calls import Removable
+from ..hook_changes import AllOrNone
 from ..hook_names import near_names, outside_of_package, warn_of_no_match
 from ..hook_points import HookPoint
 
@@ -126,8 +129,13 @@ class HookingMixin:
             self._warn_if_silent(name, point)
             self._add_to(point, point._canonical, hook_fn, dir, is_permanent)
         elif callable(name):
-            for point in self._sweep("add_hook", name):
-                self._add_to(point, point._canonical, hook_fn, dir, is_permanent)
+            with AllOrNone() as together:
+                for point in self._sweep("add_hook", name):
+                    self.check_hooks_to_add(
+                        point, point._canonical, hook_fn, dir=dir, is_permanent=is_permanent
+                    )
+                    together.add(point, hook_fn, dir=dir, is_permanent=is_permanent)
+                together.is_done = True
         else:
             raise TypeError(f"expected a hook name or a predicate on names, got {name!r}")
 
@@ -182,15 +190,30 @@ class HookingMixin:
         """Take the hooks of that direction, permanence and level off every point."""
         if direction not in ("fwd", "bwd", "both"):
             raise ValueError(f"Invalid direction {direction}")
-        for point in self._points:
+        hooked = [point for point in self._points if point.fwd_hooks or point.bwd_hooks]
+        for point in hooked:
             point._tell_changes()
-        gone: dict[int, set[int]] = {}
-        for index, hook in self._engine.hooks.clear(-1, direction, level, including_permanent):
-            gone.setdefault(index, set()).add(hook)
-        for index, hooks in gone.items():
-            self._points[index]._forget(hooks)
+        meant = [
+            (point, point._meant(direction, including_permanent, level))
+            for point in hooked
+            if self._index_of(point) < len(self._own_points)
+        ]
+        complete(self._take_off, meant)
         for point in self._points[len(self._own_points) :]:
             point.remove_hooks(direction, including_permanent, level)
+
+    def _take_off(self, meant: list[tuple[HookPoint, list[Removable]]]) -> None:
+        """Take hooks off the engine's points, in its registry and here; idempotent."""
+        self._engine.hooks.remove(
+            [
+                (point._index, hook.number)
+                for point, hooks in meant
+                for hook in hooks
+                if hook.number is not None
+            ]
+        )
+        for point, hooks in meant:
+            point._forget(hooks)
 
     def reset_hooks(
         self,

@@ -156,8 +156,8 @@ def _open(
 
 
 def _tokenizer_of(engine: EngineModel, name: str) -> ModelTokenizer | None:
-    handle = engine.tokenizer_handle()
-    return ModelTokenizer(EngineTokenizer(handle), name) if handle else None
+    found = engine.tokenizer()
+    return None if found is None else ModelTokenizer(found, name)
 
 
 def _tokenizer_named(name: str, revision: str | None) -> ModelTokenizer | None:

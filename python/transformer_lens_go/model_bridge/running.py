@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
-from ..hook_points import HookPoint, LensHandle
+from ..hook_changes import HooksForABlock
+from ..hook_points import HookPoint
 from .exceptions import StopAtLayerException
 
 __all__ = ["RunningMixin", "block_range", "is_outside"]
@@ -37,25 +37,6 @@ def is_outside(name: str, start: int | None, stop: int | None) -> bool:
     return (stop is not None and layer >= stop) or (start is not None and layer < start)
 
 
-@dataclass
-class _Temporary:
-    """The hooks that one call added."""
-
-    level: int
-    added: list[tuple[HookPoint, LensHandle]] = field(default_factory=list)
-
-    def add(self, point: HookPoint, hook: Callable[..., Any], direction: Direction) -> None:
-        self.added.append((point, point.add_hook(hook, dir=direction, level=self.level)))
-
-    def remove(self) -> None:
-        for _, handle in self.added:
-            handle.hook.remove()
-
-    def clear_contexts(self) -> None:
-        for point, _ in self.added:
-            point.clear_context()
-
-
 class RunningMixin:
     """Needs what HookingMixin and ForwardMixin have."""
 
@@ -68,37 +49,24 @@ class RunningMixin:
     check_hooks_to_add: Any
     forward: Any
 
-    @contextmanager
-    def _temporary(self, reset_hooks_end: bool, clear_contexts: bool) -> Iterator[_Temporary]:
-        """One context level: hooks added in it go when it ends, unless told not to."""
-        self.context_level += 1
-        temporary = _Temporary(self.context_level)
-        try:
-            yield temporary
-        finally:
-            self.context_level -= 1
-            if reset_hooks_end:
-                temporary.remove()
-            if clear_contexts:
-                temporary.clear_contexts()
-
-    @contextmanager
     def hooks(
         self,
         fwd_hooks: Hooks = (),
         bwd_hooks: Hooks = (),
         reset_hooks_end: bool = True,
         clear_contexts: bool = False,
-    ) -> Iterator[Any]:
+    ) -> AbstractContextManager[Any]:
         """Add hooks for the length of a `with` block; those that were there before stay.
 
         Each is (name or predicate on names, function). `clear_contexts` empties the points' `ctx` at the end.
         """
-        with self._temporary(reset_hooks_end, clear_contexts) as temporary:
+
+        def request() -> Iterator[tuple[HookPoint, Callable[..., Any], Direction]]:
             for name, point, hook, direction in self._requested("hooks", fwd_hooks, bwd_hooks):
                 self.check_hooks_to_add(point, name, hook, dir=direction)
-                temporary.add(point, hook, direction)
-            yield self
+                yield point, hook, direction
+
+        return HooksForABlock(self, request, reset_hooks_end, clear_contexts)
 
     def _requested(
         self, api: str, fwd_hooks: Hooks, bwd_hooks: Hooks
@@ -141,14 +109,17 @@ class RunningMixin:
                 "run_with_cache(names_filter=...) to scope caching."
             )
         bounds = block_range(len(self.blocks), start_at_layer, stop_at_layer)
-        with self._temporary(reset_hooks_end, clear_contexts) as temporary:
+
+        def request() -> Iterator[tuple[HookPoint, Callable[..., Any], Direction]]:
             requested = self._requested("run_with_hooks", fwd_hooks, bwd_hooks)
             for name, point, hook, direction in requested:
                 if self._gated_by(point) is None and is_outside(point._canonical, *bounds):
                     continue
                 call = partial(_without_batch, hook) if remove_batch_dim else hook
                 self.check_hooks_to_add(point, name, call, dir=direction)
-                temporary.add(point, call, direction)
+                yield point, call, direction
+
+        with HooksForABlock(self, request, reset_hooks_end, clear_contexts):
             try:
                 return self.forward(
                     input,

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.parts import frame_of
+from .._engine.whole import Change
 
 __all__ = ["Notes", "Watching", "watching"]
 
@@ -45,7 +46,7 @@ class Notes:
         return ordered
 
 
-class Watching:
+class Watching(Change):
     """`run_with_cache` around a `forward` that is not the model's own: what its runs keep comes here."""
 
     def __init__(self, model: Any, keep: Sequence[int] | str) -> None:
@@ -53,13 +54,13 @@ class Watching:
         self.keep = keep
         self.kept: Kept = []
         self.batch = 1
-
-    def __enter__(self) -> Watching:
         self._outer = getattr(_local, "watching", None)
+
+    def _begin(self) -> Watching:
         _local.watching = self
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def _end(self) -> None:
         _local.watching = self._outer
 
 
