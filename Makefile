@@ -30,6 +30,8 @@ VOCABULARIES := $(addprefix .cache/tokenizers/,gpt2/vocab.json gpt2/merges.txt b
 PYTEST_FLAGS ?=
 
 export PYTHONPATH :=
+# No Go here ever downloads another in its place, as go.mod's toolchain would have an older one do.
+export GOTOOLCHAIN := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
@@ -53,7 +55,7 @@ define in_place
 	@echo '$(CURDIR)/python' > "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/transformer_lens_go_dev.pth"
 endef
 
-$(DEV)/.ready: requirements/dev.txt pyproject.toml
+$(DEV)/.ready: requirements/dev.txt pyproject.toml go.mod
 	$(call environment,$(DEV))
 	$(call in_place,$(DEV))
 	$(DEV)/bin/python -m pip install -q -r requirements/dev.txt
@@ -148,6 +150,13 @@ $(GOLANGCI): | $(DEV)/.ready
 	GOBIN=$(CURDIR)/build/tools GOFLAGS=-trimpath $(GO) install -ldflags=-s github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv build/tools/golangci-lint $@
 
+# Its database is fetched from vuln.go.dev each time; where that cannot be reached, lint says so and goes on.
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := build/tools/govulncheck-$(GOVULNCHECK_VERSION)
+$(GOVULNCHECK): | $(DEV)/.ready
+	GOBIN=$(CURDIR)/build/tools GOFLAGS=-trimpath $(GO) install -ldflags=-s golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv build/tools/govulncheck $@
+
 fmt: $(DEV)/.ready ## formats Go, C and Python
 	$(dir $(GO))gofmt -w $(GO_DIRS)
 	$(DEV)/bin/clang-format -i $(C_FILES)
@@ -165,8 +174,10 @@ lint-python: dev
 	$(DEV)/bin/ruff check $(PY_DIRS)
 	$(DEV)/bin/basedpyright --pythonpath $(DEV)/bin/python
 
-lint-go: $(DEV)/.ready $(GOLANGCI)
+lint-go: $(DEV)/.ready $(GOLANGCI) $(GOVULNCHECK)
+	$(GO) mod tidy -diff
 	PATH="$(dir $(GO)):$$PATH" $(GOLANGCI) run $(GO_PACKAGES)
+	tools/vulnerabilities.sh "$(GO)" $(GOVULNCHECK) $(GO_PACKAGES)
 
 api-parity: dev ## brings docs/api_parity.md up to date: transformer_lens's names that are there, and the gaps
 	PYTHONPATH=tools $(DEV)/bin/python -m api_parity

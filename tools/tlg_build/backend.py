@@ -18,16 +18,18 @@ prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_edit
 Settings = Mapping[str, Any] | None
 
 
-def _with_go(requirements: list[str]) -> list[str]:
-    return requirements if toolchain.find_go() else [*requirements, toolchain.requirement()]
-
-
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    return _with_go(build_meta.get_requires_for_build_wheel(config_settings))
+    return [
+        *build_meta.get_requires_for_build_wheel(config_settings),
+        *toolchain.requirements(),
+    ]
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    return _with_go(build_meta.get_requires_for_build_editable(config_settings))
+    return [
+        *build_meta.get_requires_for_build_editable(config_settings),
+        *toolchain.requirements(),
+    ]
 
 
 def build_wheel(

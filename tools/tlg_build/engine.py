@@ -50,8 +50,7 @@ class Builder:
 
         path = [str(self.tools), str(Path(self.go).parent), os.environ.get("PATH", "")]
         # Stated in full: the caller's CGO_* and GOFLAGS must not change numbers.
-        return dict(
-            os.environ,
+        return toolchain.environment() | dict(
             CGO_ENABLED="1",
             GO111MODULE="on",
             GOWORK="off",

@@ -25,7 +25,12 @@ def _go(*arguments: str) -> str:
     if go is None:
         raise SystemExit("no Go toolchain found")
     answer = subprocess.run(
-        [go, *arguments], cwd=toolchain.ROOT, capture_output=True, text=True, check=True
+        [go, *arguments],
+        cwd=toolchain.ROOT,
+        env=toolchain.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return answer.stdout
 

@@ -7,4 +7,4 @@ from . import toolchain
 if __name__ == "__main__":
     project = tomllib.loads((toolchain.ROOT / "pyproject.toml").read_text())
     needed = project["build-system"]["requires"]
-    print("\n".join(needed if toolchain.find_go() else [*needed, toolchain.requirement()]))
+    print("\n".join([*needed, *toolchain.requirements()]))
