@@ -48,7 +48,9 @@ class CachedNorms(abc.ABC):
         recompute_ln: bool = False,
     ) -> Any:
         """A stack [parts, *rest, d_model] as the norm before `layer` leaves it: centred (LayerNorm
-        only) and divided by the scale that the whole stream had there, so that parts still add up.
+        only), divided by the scale that the whole stream had there, and multiplied by the norm's
+        weights where it has some, so that parts still add up. A bias of the norm belongs to no part:
+        the parts of the whole stream add up to `hook_out` of the norm without its bias.
 
         `layer` None is the final norm, `mlp_input` the norm before the MLP. The slices are those
         already applied to the stack's positions, and those to apply to its examples. `recompute_ln`
@@ -65,7 +67,9 @@ class CachedNorms(abc.ABC):
             return model.ln_final(rows).reshape(residual_stack.shape)
         if self._centres(layer):
             residual_stack = residual_stack - residual_stack.mean(axis=-1, keepdims=True)
-        return residual_stack / self._cached_scale(layer, mlp_input, cut, examples)
+        residual_stack = residual_stack / self._cached_scale(layer, mlp_input, cut, examples)
+        gain = self._gain(layer, mlp_input)
+        return residual_stack if gain is None else residual_stack * gain
 
     def _centres(self, layer: int) -> bool:
         """Whether the norm before `layer` subtracts the mean."""
@@ -74,12 +78,25 @@ class CachedNorms(abc.ABC):
             layer == cfg.n_layers and cfg.final_rms
         )
 
+    def _norm(self, layer: int, mlp_input: bool) -> str:
+        """The name of the norm before `layer`, or before its MLP."""
+        final = layer == self._model().cfg.n_layers
+        return "ln_final" if final else f"blocks.{layer}.ln{2 if mlp_input else 1}"
+
+    def _gain(self, layer: int, mlp_input: bool) -> Any:
+        """The weights [d_model] of that norm, not part of the autograd graph; None where it has
+        none, or they are folded into what reads it.
+        """
+        norm: Any = self._model()
+        for part in self._norm(layer, mlp_input).split("."):
+            norm = norm[int(part)] if part.isdigit() else getattr(norm, part)
+        gain = getattr(norm, "w", None)
+        return gain.detach() if hasattr(gain, "detach") else gain
+
     def _cached_scale(
         self, layer: int, mlp_input: bool, cut: Slice, examples: Slice | None = None
     ) -> Any:
-        final = layer == self._model().cfg.n_layers
-        norm = "ln_final" if final else f"blocks.{layer}.ln{2 if mlp_input else 1}"
-        name = f"{norm}.hook_scale"
+        name = f"{self._norm(layer, mlp_input)}.hook_scale"
         if name not in self.cache_dict:
             raise KeyError(
                 f"Cached LN scale not found at '{name}'. apply_ln operations need it in the cache: "
@@ -104,6 +121,11 @@ class CachedNorms(abc.ABC):
         one a position, or [pos]-like ids ([1, pos] where both lengths agree). With
         `incorrect_tokens`, of the same shape, it is the difference of the two logits. Slices as in
         `apply_ln_to_stack`.
+
+        Parts that add up to the residual stream add up to the logit (or the difference) less what
+        is the same for every input: the bias of the final norm times the directions,
+        `model.ln_final.b @ (W_U[:, token] - W_U[:, incorrect])`, and `b_U` at the tokens. Norms
+        without a bias, as Llama's, leave nothing over where there is no `b_U` either.
         """
         examples = as_slice(batch_slice)
         directions = self._model().tokens_to_residual_directions(tokens)

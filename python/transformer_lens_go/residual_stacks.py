@@ -241,10 +241,12 @@ class ResidualStacks(CachedNorms):
         self, layer: int, cut: Slice, neurons: Slice, onto: Any, mlp_input: bool
     ) -> list[Any]:
         """Neurons' outputs through the norm of `layer` and onto `onto`, neuron by neuron: the
-        cached-scale norm is linear, so norm(a w) P = (a / scale) (w P - mean(w) sum(P)), without
-        the mean for RMS.
+        cached-scale norm is linear, so norm(a w) P = (a / scale) (w P' - mean(w) sum(P')), without
+        the mean for RMS, where P' is P with rows multiplied by the norm's weights.
         """
         scale = self._cached_scale(layer, mlp_input, cut)
+        gain = self._gain(layer, mlp_input)
+        onto = onto if gain is None else gain[:, None] * onto
         rows = []
         for index in range(layer):
             out = neurons.apply(self._model().blocks[index].mlp.W_out, dim=0)

@@ -23,8 +23,8 @@ class DirectionsMixin:
         """The columns of W_U that belong to tokens: [d_model], or [*tokens.shape, d_model] of
         several ids.
 
-        With norms not folded in, they are not exactly the directions the residual stream is read
-        by.
+        The residual stream is read by these times the weights of the final norm:
+        `ActivationCache.logit_attrs` multiplies by both.
         """
         if isinstance(tokens, str):
             return self.W_U[:, self.to_single_token(tokens)]  # type: ignore[attr-defined]

@@ -1,4 +1,8 @@
-"""The methods of ActivationCache: the residual stream taken apart, names, slices of the batch."""
+"""The methods of ActivationCache: the residual stream taken apart, names, slices of the batch.
+
+The reference leaves out the weights of norms that are not folded (docs/differences.md), so what goes through norms is
+compared on models whose norms have weights of one, and once more with weights written into what reads the norm.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ import pytest
 import torch
 
 from . import libs, tiny
+from .compare import check_same
+from .conftest import SEED
+from .tiny_tokenizers import save_tokenizer
 
 KINDS = ["gpt2", "llama_gqa"]
 LAYERS = (None, -1, 0, 1, 2)
@@ -25,6 +32,26 @@ def caches(models: libs.Pair, seed: int, batch: int, batchless: bool = False) ->
         _, cache = model.run_with_cache(tokens)
         made.append(cache.remove_batch_dim() if batchless else cache)
     return libs.Pair(*made)
+
+
+@pytest.fixture(scope="module")
+def even(tmp_path_factory: pytest.TempPathFactory, reference: libs.Lib, subject: libs.Lib) -> Any:
+    """even(kind): as `pair`, of a checkpoint whose norms have weights of one."""
+    kept: dict[str, libs.Pair] = {}
+
+    def make(kind: str) -> libs.Pair:
+        if kind not in kept:
+            folder = tmp_path_factory.mktemp(kind)
+            model = tiny.build(kind, SEED)
+            for name, parameter in model.named_parameters():
+                if parameter.ndim == 1 and name.endswith("weight"):
+                    parameter.data.fill_(1.0)
+            model.save_pretrained(str(folder))
+            save_tokenizer(folder, tiny.KINDS[kind].tokenizer)
+            kept[kind] = libs.Pair(reference.boot(folder), subject.boot(folder))
+        return kept[kind]
+
+    return make
 
 
 def calls() -> list[tuple[str, dict[str, Any]]]:
@@ -48,8 +75,8 @@ def calls() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("batchless", FLAGS, ids=["batch", "no batch"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_stacks(kind: str, batchless: bool, pair: Callable[[str], libs.Pair], seed: int) -> None:
-    both = caches(pair(kind), seed, 1 if batchless else 3, batchless)
+def test_stacks(kind: str, batchless: bool, even: Callable[[str], libs.Pair], seed: int) -> None:
+    both = caches(even(kind), seed, 1 if batchless else 3, batchless)
     for method, options in calls():
         both.same(lambda c: getattr(c, method)(**options), f"{method}({options})")  # noqa: B023
 
@@ -57,9 +84,9 @@ def test_stacks(kind: str, batchless: bool, pair: Callable[[str], libs.Pair], se
 @pytest.mark.parametrize("columns", [None, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_projections(
-    kind: str, columns: int | None, pair: Callable[[str], libs.Pair], seed: int
+    kind: str, columns: int | None, even: Callable[[str], libs.Pair], seed: int
 ) -> None:
-    models = pair(kind)
+    models = even(kind)
     both = caches(models, seed, 2)
     width = models.reference.cfg.d_model
     generator = torch.Generator().manual_seed(seed)
@@ -75,8 +102,8 @@ def test_projections(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_logit_attributions(kind: str, pair: Callable[[str], libs.Pair], seed: int) -> None:
-    both = caches(pair(kind), seed, 3)
+def test_logit_attributions(kind: str, even: Callable[[str], libs.Pair], seed: int) -> None:
+    both = caches(even(kind), seed, 3)
     shapes = [(3,), (3, 6), (1, 6), (6,), ()]
     targets = [" the", 7, *(tiny.random_tokens(seed + n, shape) for n, shape in enumerate(shapes))]
     for tokens, rows in itertools.product(targets, (None, 0, [0, 2])):
@@ -86,6 +113,28 @@ def test_logit_attributions(kind: str, pair: Callable[[str], libs.Pair], seed: i
                 lambda c: c.logit_attrs(c.decompose_resid(), tokens, wrong, batch_slice=rows),  # noqa: B023
                 f"{tokens} against {wrong}, rows {rows}",
             )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_norms_are_those_of_the_reference_folded(
+    kind: str, pair: Callable[[str], libs.Pair], seed: int
+) -> None:
+    """The reference's stack times the norm's weights, in place of what compatibility mode folds."""
+    models = pair(kind)
+    both = caches(models, seed, 2)
+    for layer, into_mlp in ((0, True), (1, False), (1, True), (2, False)):
+        norm = models.reference.ln_final
+        if layer < 2:
+            norm = getattr(models.reference.blocks[layer], "ln2" if into_mlp else "ln1")
+        at = {"layer": layer, "mlp_input": into_mlp, "apply_ln": True}
+        want = both.reference.decompose_resid(**at) * norm.weight
+        check_same(both.subject.decompose_resid(**at), want, f"{at}")
+    tokens = tiny.random_tokens(seed, (2,))
+    directions = models.reference.tokens_to_residual_directions(tokens)
+    stack = both.reference.decompose_resid(apply_ln=True, pos_slice=-1)
+    want = (stack * models.reference.ln_final.weight * directions).sum(-1)
+    parts = both.subject.decompose_resid(pos_slice=-1)
+    check_same(both.subject.logit_attrs(parts, tokens, pos_slice=-1), want, "attributions")
 
 
 @pytest.mark.parametrize("kind", KINDS)
