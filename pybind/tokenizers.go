@@ -155,7 +155,7 @@ func TokenizerInfo(h int64) (out string, err error) {
 	info := map[string]any{
 		"vocab_size": t.ModelVocabSize(), "size": t.VocabSize(), "added_tokens": t.AddedTokens(),
 		"padding_side": s.PaddingSide, "model_max_length": nil, "chat_template": nil, "source": t.source,
-		"truncation_side": nil, "clean_up": s.CleanUpSpaces, "add_eos_token": s.WantsEOS, "post_processor": t.HasPostProcessor(),
+		"truncation_side": nil, "clean_up": s.CleanUpSpaces, "add_eos_token": s.WantsEOS, "split_special_tokens": s.SplitSpecial, "post_processor": t.HasPostProcessor(),
 		"special_count": t.SpecialTokenCount(false), "special_count_pair": t.SpecialTokenCount(true),
 		"truncation": t.StoredTruncation(), "padding": t.StoredPadding(), "model": t.ModelKind(), "newly_added": t.added,
 	}

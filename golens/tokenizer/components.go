@@ -80,8 +80,12 @@ func replaceAll(from, to string) component {
 	return component{"type": "Replace", "pattern": map[string]string{"String": from}, "content": to}
 }
 
-func metaspaceOf(scheme string, split bool) component {
-	return component{"type": "Metaspace", "replacement": spaceMark, "prepend_scheme": scheme, "split": split}
+func replaceMatches(pattern, to string) component {
+	return component{"type": "Replace", "pattern": map[string]string{"Regex": pattern}, "content": to}
+}
+
+func metaspaceOf(mark, scheme string, split bool) component {
+	return component{"type": "Metaspace", "replacement": mark, "prepend_scheme": scheme, "split": split}
 }
 
 func byteLevelOf(addPrefixSpace, useRegex bool) component {

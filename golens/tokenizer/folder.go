@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
-	"strconv"
 	"strings"
 )
 
@@ -45,6 +43,9 @@ type folderConfig struct {
 	values map[string]json.RawMessage
 	class  string            // without "Fast"
 	jinja  map[string]string // chat templates that are files of their own
+	added  map[string]int    // added_tokens.json, which older folders have in the place of added_tokens_decoder
+	// hasJSON says that the tokenizer is that of a tokenizer.json.
+	hasJSON bool
 	// defaults are tokens by role for what the files do not say.
 	defaults map[string]string
 }
@@ -56,11 +57,12 @@ var modelClasses = map[string]string{
 
 // classDefaults are the special tokens that a class has when the folder's files do not give any.
 var classDefaults = map[string]map[string]string{
-	"GPT2Tokenizer":  {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"},
-	"Qwen2Tokenizer": {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
-	"LlamaTokenizer": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
-	"T5Tokenizer":    {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
-	"BertTokenizer":  {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+	"GPT2Tokenizer":      {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"},
+	"Qwen2Tokenizer":     {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+	"LlamaTokenizer":     {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+	"CodeLlamaTokenizer": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+	"T5Tokenizer":        {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
+	"BertTokenizer":      {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
 	"XLMRobertaTokenizer": {
 		"bos_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "cls_token": "<s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>",
 	},
@@ -72,6 +74,9 @@ func readFolderConfig(dir string) (*folderConfig, error) {
 		return nil, err
 	}
 	if _, ok := cfg.values["added_tokens_decoder"]; !ok {
+		if err := readOptionalJSON(filepath.Join(dir, "added_tokens.json"), &cfg.added); err != nil {
+			return nil, err
+		}
 		over := map[string]json.RawMessage{}
 		if err := readOptionalJSON(filepath.Join(dir, "special_tokens_map.json"), &over); err != nil {
 			return nil, err
@@ -168,7 +173,12 @@ func (c *folderConfig) backend(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		if c.class == "LlamaTokenizer" && t.mentionsByteLevel() {
+			// Many byte-level models name this class, and none of them has its special tokens.
+			c.class, c.defaults = "", nil
+		}
 		// transformers heeds these only where there is no tokenizer.json: its post-processor decides.
+		c.hasJSON = true
 		delete(c.values, "add_bos_token")
 		delete(c.values, "add_eos_token")
 		return t, nil
@@ -254,7 +264,7 @@ func (c *folderConfig) flag(key string) *bool {
 
 // apply adds the tokens that the folder's files name and sets the defaults.
 func (c *folderConfig) apply(t *Tokenizer, wantsEOS bool) error {
-	listed, err := c.addedDecoder()
+	listed, err := c.listedTokens()
 	if err != nil {
 		return err
 	}
@@ -269,13 +279,15 @@ func (c *folderConfig) apply(t *Tokenizer, wantsEOS bool) error {
 		return fmt.Errorf("tokenizer: %w", err)
 	}
 	if t.post == nil {
-		t.setTemplate(isTrue(c.flag("add_bos_token")), isTrue(c.flag("add_eos_token")))
+		addBOS := c.flag("add_bos_token")
+		t.setTemplate(isTrue(addBOS) || addBOS == nil && c.class == "CodeLlamaTokenizer" && !c.hasJSON, isTrue(c.flag("add_eos_token")))
 	}
 	s := &t.special
 	s.WantsEOS = wantsEOS
+	s.SplitSpecial = isTrue(c.flag("split_special_tokens"))
 	s.TokenizerClass = c.text("tokenizer_class")
 	s.PaddingSide = c.text("padding_side")
-	if s.PaddingSide == "" && c.class == "LlamaTokenizer" {
+	if s.PaddingSide == "" && (c.class == "LlamaTokenizer" || c.class == "CodeLlamaTokenizer") {
 		s.PaddingSide = "left"
 	}
 	s.TruncationSide = c.text("truncation_side")
@@ -289,27 +301,4 @@ func (c *folderConfig) apply(t *Tokenizer, wantsEOS bool) error {
 		s.ModelMaxLength = int(length) // transformers writes 1e30 for "not known"
 	}
 	return nil
-}
-
-// addedDecoder reads added_tokens_decoder, in the order of its ids.
-func (c *folderConfig) addedDecoder() ([]AddedToken, error) {
-	raw, ok := c.values["added_tokens_decoder"]
-	if !ok {
-		return nil, nil
-	}
-	var byID map[string]AddedToken
-	if err := json.Unmarshal(raw, &byID); err != nil {
-		return nil, fmt.Errorf("tokenizer: added_tokens_decoder: %w", err)
-	}
-	var out []AddedToken
-	for key, t := range byID {
-		id, err := strconv.Atoi(key)
-		if err != nil {
-			return nil, fmt.Errorf("tokenizer: added_tokens_decoder: id %q: expected a number", key)
-		}
-		t.ID = id
-		out = append(out, t)
-	}
-	sort.Slice(out, func(i, k int) bool { return out[i].ID < out[k].ID })
-	return out, nil
 }

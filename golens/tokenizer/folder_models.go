@@ -4,7 +4,7 @@
 package tokenizer
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,10 +14,30 @@ import (
 
 // classFiles are the vocabulary files of the classes that have one of their own.
 var classFiles = map[string]string{
-	"LlamaTokenizer":      "tokenizer.model",
+	"LlamaTokenizer":      sentencePieceName,
+	"CodeLlamaTokenizer":  sentencePieceName,
 	"T5Tokenizer":         "spiece.model",
 	"XLMRobertaTokenizer": "sentencepiece.bpe.model",
 	"BertTokenizer":       "vocab.txt",
+}
+
+const sentencePieceName = "tokenizer.model"
+
+// vocabularyNames are the files that are looked for where a class has none of its own, or the folder lacks
+// it, and otherNames those that are known and not read.
+var (
+	vocabularyNames = []string{"vocab.json", sentencePieceName, "spiece.model", "sentencepiece.bpe.model"}
+	otherNames      = []string{"vocab.txt", "tiktoken.model", "tekken.json", "qwen.tiktoken"}
+)
+
+// otherArrangements are the classes that number the pieces of a SentencePiece model in a way of their own.
+var otherArrangements = map[string]bool{}
+
+func init() {
+	for name := range strings.FieldsSeq(`Albert Barthez Bartpho BertGeneration BigBird Camembert Cpm DebertaV2 FNet GPTSw3 Gemma LayoutXLM M2M100 MBart
+		MBart50 MLuke Marian Nllb PLBart Pegasus Reformer RemBert SeamlessM4T Siglip Speech2Text SpeechT5 Udop XGLM XLMProphetNet XLNet`) {
+		otherArrangements[name+"Tokenizer"] = true
+	}
 }
 
 // isPlainClass says whether a class tells nothing about the form of the tokenizer.
@@ -25,25 +45,42 @@ func isPlainClass(class string) bool {
 	return class == "" || class == "PreTrainedTokenizer" || class == "TokenizersBackend"
 }
 
+// vocabularyFile is the name of the file that has the folder's vocabulary. Where there is none, the error is
+// fs.ErrNotExist, or ErrUnsupported if there is one that this package does not read.
+func (c *folderConfig) vocabularyFile(dir string) (string, error) {
+	names := vocabularyNames
+	if own := classFiles[c.class]; own != "" {
+		names = append([]string{own}, names...)
+	}
+	for _, name := range names {
+		if exists(dir, name) {
+			return name, nil
+		}
+	}
+	for _, name := range otherNames {
+		if exists(dir, name) {
+			return "", fmt.Errorf("tokenizer: %s has no tokenizer.json, and its %s of class %q: %w", dir, name, c.class, ErrUnsupported)
+		}
+	}
+	return "", fmt.Errorf("tokenizer: %s has neither tokenizer.json nor %s: %w", dir, strings.Join(names, ", "), fs.ErrNotExist)
+}
+
 // fromVocabulary builds the tokenizer of a folder that has no tokenizer.json.
 func (c *folderConfig) fromVocabulary(dir string) (*Tokenizer, error) {
-	name, ok := classFiles[c.class]
-	if !ok && isPlainClass(c.class) && !exists(dir, "vocab.json") && exists(dir, "tokenizer.model") {
-		name = "tokenizer.model"
+	name, err := c.vocabularyFile(dir)
+	if err != nil {
+		return nil, err
 	}
-	if name == "" || !exists(dir, name) && exists(dir, "vocab.json") {
+	if name == "vocab.json" {
 		return c.fromVocabAndMerges(dir)
 	}
 	path := filepath.Join(dir, name)
 	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("tokenizer: %s has neither tokenizer.json nor %s: %w", dir, name, err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	var t *Tokenizer
-	if c.class == "BertTokenizer" {
+	if name == "vocab.txt" {
 		t, err = c.fromVocabText(string(raw))
 	} else {
 		t, err = c.fromSentencePiece(raw)
@@ -60,13 +97,16 @@ func exists(dir, name string) bool {
 }
 
 func (c *folderConfig) fromSentencePiece(raw []byte) (*Tokenizer, error) {
+	if otherArrangements[c.class] {
+		return nil, fmt.Errorf("the SentencePiece model of a %s: %w (save its tokenizer.json: AutoTokenizer.from_pretrained(...).save_pretrained(...))", c.class, ErrUnsupported)
+	}
 	m, err := parseSentencePiece(raw)
 	if err != nil {
 		return nil, err
 	}
 	var t *Tokenizer
 	switch c.class {
-	case "LlamaTokenizer":
+	case "LlamaTokenizer", "CodeLlamaTokenizer":
 		t, err = c.llamaFromPieces(m)
 	case "T5Tokenizer":
 		t, err = c.t5FromPieces(m)
@@ -74,9 +114,7 @@ func (c *folderConfig) fromSentencePiece(raw []byte) (*Tokenizer, error) {
 		t, err = c.xlmRobertaFromPieces(m)
 	default:
 		if t, err = m.plain(); err == nil {
-			c.defaults = map[string]string{
-				"bos_token": m.text(m.bos), "eos_token": m.text(m.eos), "unk_token": m.text(m.unk), "pad_token": m.text(m.pad),
-			}
+			c.defaults = m.roles()
 		}
 	}
 	if err != nil {
@@ -85,35 +123,52 @@ func (c *folderConfig) fromSentencePiece(raw []byte) (*Tokenizer, error) {
 	if err := t.addPieces(m); err != nil {
 		return nil, err
 	}
-	for i := range extraIDs {
-		if c.class == "T5Tokenizer" {
+	if c.class == "T5Tokenizer" {
+		count, err := c.sentinels()
+		for i := range count {
 			t.special.Extra = append(t.special.Extra, fmt.Sprintf("<extra_id_%d>", i))
 		}
+		return t, err
+	}
+	if c.class == "CodeLlamaTokenizer" { // the tokens of infilling, where the model has them
+		return t, t.addKnown("▁<PRE>", "▁<MID>", "▁<SUF>", "▁<EOT>")
 	}
 	return t, nil
 }
 
 // llamaFromPieces: a folder that says legacy gets a space in front of every stretch of text, any other
-// only in front of the first.
+// only in front of the first; add_prefix_space overrules what the model itself says.
 func (c *folderConfig) llamaFromPieces(m *sentencePieceModel) (*Tokenizer, error) {
 	model, err := bpeFromTokens(m.texts(), nil, "", true)
 	if err != nil {
 		return nil, err
 	}
-	scheme := "first"
-	if isTrue(c.flag("legacy")) {
-		scheme = "always"
+	prefix := m.spaces.prefix
+	if said := c.flag("add_prefix_space"); said != nil {
+		prefix = *said
 	}
-	if prefix := c.flag("add_prefix_space"); prefix != nil && !*prefix {
-		scheme = "never"
+	scheme := prefixFirst
+	switch {
+	case !prefix:
+		scheme = prefixNever
+	case isTrue(c.flag("legacy")) && c.class == "LlamaTokenizer":
+		scheme = prefixAlways
 	}
-	return llamaForm(scheme).around(model)
+	f, err := m.form(scheme)
+	if err != nil {
+		return nil, err
+	}
+	return f.around(model)
 }
 
 func (c *folderConfig) t5FromPieces(m *sentencePieceModel) (*Tokenizer, error) {
+	count, err := c.sentinels()
+	if err != nil {
+		return nil, err
+	}
 	vocab := m.scoredPieces(0)
 	var extra []AddedToken
-	for i := extraIDs - 1; i >= 0; i-- {
+	for i := count - 1; i >= 0; i-- {
 		text := fmt.Sprintf("<extra_id_%d>", i)
 		vocab = append(vocab, scoredToken{text: text})
 		extra = append(extra, AddedToken{Content: text, Special: true})
@@ -131,6 +186,18 @@ func (c *folderConfig) t5FromPieces(m *sentencePieceModel) (*Tokenizer, error) {
 	}
 	eos := c.role("eos_token")
 	return t, t.setTextTemplate("", eos, nil, 0)
+}
+
+// sentinels is the number of T5's sentinels, extra_ids.
+func (c *folderConfig) sentinels() (int, error) {
+	const most = 1 << 16
+	count := extraIDs
+	if raw, ok := c.values["extra_ids"]; ok {
+		if err := json.Unmarshal(raw, &count); err != nil || count < 0 || count > most {
+			return 0, fmt.Errorf("tokenizer: extra_ids is %s: expected a whole number from 0 to %d", raw, most)
+		}
+	}
+	return count, nil
 }
 
 func (c *folderConfig) xlmRobertaFromPieces(m *sentencePieceModel) (*Tokenizer, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -14,31 +15,23 @@ import (
 // token already keeps how it is matched.
 func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
 	s := &t.special
-	roles := []struct {
-		key string
-		to  *SpecialToken
-	}{
-		{"bos_token", &s.BOS}, {"eos_token", &s.EOS}, {"unk_token", &s.UNK}, {"sep_token", &s.SEP}, {"pad_token", &s.PAD}, {"cls_token", &s.CLS},
-		{"mask_token", &s.MASK},
-	}
+	to := []*SpecialToken{&s.BOS, &s.EOS, &s.UNK, &s.SEP, &s.PAD, &s.CLS, &s.MASK}
 	var out []AddedToken
 	named := map[string]bool{}
-	for _, role := range roles {
-		named[role.key] = true
-		raw, ok := c.values[role.key]
-		if def := c.defaults[role.key]; !ok && def != "" {
-			raw, ok = json.RawMessage(`"`+def+`"`), true // plain ASCII, all of them
+	for i, key := range roleKeys {
+		named[key] = true
+		raw, ok := c.values[key]
+		if def := c.defaults[key]; !ok && def != "" {
+			raw, ok = quoted(def), true
 		}
 		if !ok || isNull(raw) {
 			continue
 		}
-		tok, err := t.parseSpecial(role.key, raw)
+		tok, err := t.parseSpecial(key, raw)
 		if err != nil {
 			return nil, err
 		}
-		if role.to != nil {
-			role.to.Text = tok.Content
-		}
+		to[i].Text = tok.Content
 		out = append(out, tok)
 	}
 	own, err := c.ownRoles(t, named)
@@ -48,6 +41,64 @@ func (c *folderConfig) specialTokens(t *Tokenizer) ([]AddedToken, error) {
 	extra, err := c.extraSpecialTokens(t)
 	return append(append(out, own...), extra...), err
 }
+
+// listedTokens are the tokens that the folder lists by id, in that order.
+func (c *folderConfig) listedTokens() ([]AddedToken, error) {
+	var out []AddedToken
+	raw, ok := c.values["added_tokens_decoder"]
+	if !ok {
+		special := c.specialTexts()
+		for text, id := range c.added {
+			out = append(out, AddedToken{ID: id, Content: text, Special: special[text], Normalized: !special[text]})
+		}
+	} else {
+		var byID map[string]AddedToken
+		if err := json.Unmarshal(raw, &byID); err != nil {
+			return nil, fmt.Errorf("tokenizer: added_tokens_decoder: %w", err)
+		}
+		for key, t := range byID {
+			id, err := strconv.Atoi(key)
+			if err != nil {
+				return nil, fmt.Errorf("tokenizer: added_tokens_decoder: id %q: expected a number", key)
+			}
+			t.ID = id
+			out = append(out, t)
+		}
+	}
+	sort.Slice(out, func(i, k int) bool {
+		return out[i].ID < out[k].ID || out[i].ID == out[k].ID && out[i].Content < out[k].Content
+	})
+	return out, nil
+}
+
+// specialTexts are the texts of the tokens that the folder's files call special.
+func (c *folderConfig) specialTexts() map[string]bool {
+	out := map[string]bool{}
+	for _, key := range roleKeys {
+		if _, ok := c.values[key]; ok {
+			out[c.role(key)] = true
+		}
+	}
+	for _, key := range extraKeys {
+		var list []json.RawMessage
+		if json.Unmarshal(c.values[key], &list) != nil {
+			continue
+		}
+		for _, raw := range list {
+			if tok, err := parseToken(key, raw); err == nil {
+				out[tok.Content] = true
+			}
+		}
+	}
+	return out
+}
+
+// roleKeys are the keys of the tokens with a role, extraKeys those of lists of further ones (the second by
+// its older name).
+var (
+	roleKeys  = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+	extraKeys = []string{"extra_special_tokens", "additional_special_tokens"}
+)
 
 // ownRoles are tokens with a role of a model's own, like image_token.
 func (c *folderConfig) ownRoles(t *Tokenizer, named map[string]bool) ([]AddedToken, error) {
@@ -74,7 +125,7 @@ func (c *folderConfig) ownRoles(t *Tokenizer, named map[string]bool) ([]AddedTok
 // gives roles.
 func (c *folderConfig) extraSpecialTokens(t *Tokenizer) ([]AddedToken, error) {
 	var out []AddedToken
-	for _, key := range []string{"extra_special_tokens", "additional_special_tokens"} {
+	for _, key := range extraKeys {
 		var list []json.RawMessage
 		isList := json.Unmarshal(c.values[key], &list) == nil
 		roles := orderedFields(c.values[key])
@@ -127,8 +178,8 @@ func orderedFields(raw json.RawMessage) []orderedField {
 	return out
 }
 
-// parseSpecial reads a token given as a string or as an object.
-func (t *Tokenizer) parseSpecial(key string, raw json.RawMessage) (AddedToken, error) {
+// parseToken reads a token given as a string or as an object.
+func parseToken(key string, raw json.RawMessage) (AddedToken, error) {
 	var tok AddedToken
 	if len(raw) > 0 && raw[0] == '"' {
 		if err := json.Unmarshal(raw, &tok.Content); err != nil {
@@ -136,6 +187,15 @@ func (t *Tokenizer) parseSpecial(key string, raw json.RawMessage) (AddedToken, e
 		}
 	} else if err := json.Unmarshal(raw, &tok); err != nil || tok.Content == "" {
 		return tok, fmt.Errorf("tokenizer: %s is %s: expected a string or an object with \"content\"", key, raw)
+	}
+	return tok, nil
+}
+
+// parseSpecial reads a special token; one that is an added token already keeps how it is matched.
+func (t *Tokenizer) parseSpecial(key string, raw json.RawMessage) (AddedToken, error) {
+	tok, err := parseToken(key, raw)
+	if err != nil {
+		return tok, err
 	}
 	if id, ok := t.added.byText[tok.Content]; ok {
 		tok = t.added.byID[id]

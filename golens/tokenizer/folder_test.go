@@ -213,7 +213,7 @@ func TestGGUFRolesAndErrors(t *testing.T) {
 		`model "rwkv"`:            func(m *GGUFMeta) { m.Model = "rwkv" },
 		"scores has 0 entries":    func(m *GGUFMeta) { m.Model, m.Merges = "llama", nil },
 		`pre "mystery"`:           func(m *GGUFMeta) { m.Pre = "mystery" },
-		"known: dbrx":             func(m *GGUFMeta) { m.Pre = "mystery" },
+		"known: a.x-4.0, ch":      func(m *GGUFMeta) { m.Pre = "mystery" },
 		"tokens is empty":         func(m *GGUFMeta) { m.Tokens = nil },
 		"6 entries for 7 tokens":  func(m *GGUFMeta) { m.TokenTypes = m.TokenTypes[:6] },
 		"eos_token_id is 99":      func(m *GGUFMeta) { m.EOS = 99 },

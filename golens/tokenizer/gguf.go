@@ -26,8 +26,8 @@ type GGUFMeta struct {
 	BOS, EOS, UNK, PAD int
 	// AddBOS and AddEOS are add_bos_token and add_eos_token, nil when absent.
 	AddBOS, AddEOS *bool
-	// AddSpacePrefix is add_space_prefix. It is for SentencePiece vocabularies; byte-level BPE pays it
-	// no attention.
+	// AddSpacePrefix is add_space_prefix, nil when absent. It is for the model "llama", where absent means
+	// true; byte-level BPE pays it no attention.
 	AddSpacePrefix *bool
 	ChatTemplate   string // tokenizer.chat_template
 }
@@ -64,7 +64,7 @@ func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
 	}
 	addBOS, addEOS := m.AddBOS, m.AddEOS
 	switch {
-	case m.Model == "llama" && addBOS == nil: // files without the flag mean it
+	case addBOS == nil && (m.Model == "llama" || m.Model == "gpt2" && ggufPres[m.Pre].bos): // files without the flag mean it
 		addBOS = new(bool)
 		*addBOS = true
 	case m.Model == "gemma4": // the chat template writes it
@@ -85,15 +85,15 @@ func ggufByteLevel(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.merges: %w", err)
 	}
-	bpe, err := newBPE(bpeConfig{vocab: ggufVocab(m.Tokens), merges: merges})
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: GGUF vocabulary: %w", err)
-	}
-	pre, err := ggufPreTokenizer(m.Pre)
+	pre, err := ggufPreOf(m.Pre)
 	if err != nil {
 		return nil, err
 	}
-	return form{pre: pre, decoder: byteLevelOf(true, true)}.around(bpe)
+	bpe, err := newBPE(bpeConfig{vocab: ggufVocab(m.Tokens), merges: merges, ignore: pre.whole})
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: GGUF vocabulary: %w", err)
+	}
+	return form{pre: pre.component(), decoder: byteLevelOf(true, true)}.around(bpe)
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

@@ -61,12 +61,14 @@ func ggufLlama(m GGUFMeta) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := llamaForm("first")
-	if m.Architecture == "phi3" {
-		f.pre = nil
-		f.normalizer = sequence(normalizersOf, component{"type": "Prepend", "prepend": spaceMark}, replaceAll(" ", spaceMark))
+	scheme := prefixFirst
+	switch {
+	case m.AddSpacePrefix != nil && !*m.AddSpacePrefix:
+		scheme = prefixNever
+	case m.Architecture == "phi3":
+		scheme = prefixAlways
 	}
-	t, err := f.around(model)
+	t, err := markedForm(nil, false, scheme).around(model)
 	if err != nil {
 		return nil, err
 	}

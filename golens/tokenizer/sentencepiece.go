@@ -12,7 +12,7 @@ import (
 
 const spaceMark = "▁"
 
-// extraIDs is the number of T5's sentinels.
+// extraIDs is the number of T5's sentinels where nothing says how many there are.
 const extraIDs = 100
 
 // scoredMerges are the merges that a vocabulary implies: every way to make a token of two others,
@@ -79,18 +79,50 @@ func bpeFromTokens(tokens []string, scores map[string]float64, unk string, byteF
 	})
 }
 
-// llamaForm is LlamaTokenizer's: spaces become marks, and one comes first where scheme says so.
-func llamaForm(scheme string) form {
-	f := form{pre: metaspaceOf(scheme, false), decoder: markedDecoder()}
-	if scheme != "never" {
+// spaceRules are what a SentencePiece model says about spaces, apart from what its character map does.
+type spaceRules struct {
+	prefix bool // a text gets one in front
+	trim   bool // those at the ends go, and of several one stays
+	escape bool // they become marks
+	suffix bool // a word ends with its mark
+}
+
+// Where a text that is cut by special tokens gets a space in front: each stretch, the first, or none.
+const (
+	prefixAlways = "always"
+	prefixFirst  = "first"
+	prefixNever  = "never"
+)
+
+// markedForm is SentencePiece's handling of spaces: they become marks, and one comes in front where scheme
+// says so, also of a text that begins with spaces. Metaspace leaves those without (transformers'
+// LlamaTokenizer so loses a space); here it is asked for a space that the text cannot begin with any more,
+// and a second one makes it the mark.
+func markedForm(charsmap []byte, trim bool, scheme string) form {
+	var rules []component
+	if len(charsmap) > 0 {
+		rules = append(rules, precompiledOf(charsmap))
+	}
+	f := form{decoder: markedDecoder()}
+	if scheme != prefixNever {
+		f.pre = sequence(preTokenizersOf, metaspaceOf(" ", scheme, false), metaspaceOf(spaceMark, prefixNever, false))
 		f.decoder = markedDecoder(component{"type": "Strip", "content": " ", "start": 1, "stop": 0})
 	}
+	switch {
+	case !trim:
+		rules = append(rules, replaceAll(" ", spaceMark))
+	case scheme == prefixNever:
+		rules = append(rules, replaceMatches(`\A +| +\z`, ""), replaceMatches(` {2,}`, " "), replaceAll(" ", spaceMark))
+	default: // one space in front of the text is as good as the one that would be put there
+		rules = append(rules, replaceMatches(` +\z`, ""), replaceMatches(` {2,}`, " "))
+	}
+	f.normalizer = sequence(normalizersOf, rules...)
 	return f
 }
 
 // unigramForm is T5Tokenizer's and XLMRobertaTokenizer's.
 func unigramForm(charsmap []byte) form {
-	space := metaspaceOf("always", true)
+	space := metaspaceOf(spaceMark, prefixAlways, true)
 	return form{
 		normalizer: precompiledOf(charsmap),
 		pre:        sequence(preTokenizersOf, ofType("WhitespaceSplit"), space),
@@ -172,18 +204,28 @@ func (m *sentencePieceModel) texts() []string {
 	return out
 }
 
-// plain is the form for folders whose class says nothing.
-func (m *sentencePieceModel) plain() (*Tokenizer, error) {
-	marked := replaceAll(" ", spaceMark)
-	f := form{normalizer: sequence(normalizersOf, marked), decoder: sequence(decodersOf, replaceAll(spaceMark, " "))}
-	if len(m.charsmap) > 0 {
-		f.normalizer = sequence(normalizersOf, precompiledOf(m.charsmap), marked)
+// form is what the model itself says of spaces and characters, with another scheme for the space in front
+// where the files beside it want that ("" for the model's own).
+func (m *sentencePieceModel) form(scheme string) (form, error) {
+	if !m.spaces.escape || m.spaces.suffix {
+		return form{}, fmt.Errorf("SentencePiece model whose words end with their space, or that keeps spaces as they are: %w", ErrUnsupported)
 	}
-	if m.byteFallback {
-		f.decoder = markedDecoder()
+	if scheme == "" {
+		scheme = prefixFirst
+		if !m.spaces.prefix {
+			scheme = prefixNever
+		}
+	}
+	return markedForm(m.charsmap, m.spaces.trim, scheme), nil
+}
+
+// plain is the form for folders whose class says nothing: SentencePiece's own.
+func (m *sentencePieceModel) plain() (*Tokenizer, error) {
+	f, err := m.form("")
+	if err != nil {
+		return nil, err
 	}
 	var model model
-	var err error
 	switch m.kind {
 	case sentencePieceUnigram:
 		pieces := m.scoredPieces(0)

@@ -36,6 +36,7 @@ type sentencePieceModel struct {
 	unk, bos, eos, pad int // ids, -1 for none
 	unkPiece           string
 	charsmap           []byte
+	spaces             spaceRules
 }
 
 var errProto = errors.New("not a SentencePiece model: broken protocol buffer")
@@ -90,7 +91,9 @@ func eachField(b []byte, f func(protoField) error) error {
 }
 
 func parseSentencePiece(raw []byte) (*sentencePieceModel, error) {
-	m := &sentencePieceModel{kind: sentencePieceUnigram, bos: 1, eos: 2, pad: -1, unkPiece: "<unk>"}
+	m := &sentencePieceModel{
+		kind: sentencePieceUnigram, bos: 1, eos: 2, pad: -1, unkPiece: "<unk>", spaces: spaceRules{prefix: true, trim: true, escape: true},
+	}
 	err := eachField(raw, func(f protoField) error {
 		switch {
 		case f.number == 1 && f.wire == 2:
@@ -100,12 +103,7 @@ func parseSentencePiece(raw []byte) (*sentencePieceModel, error) {
 		case f.number == 2 && f.wire == 2:
 			return m.parseTrainerSpec(f.bytes)
 		case f.number == 3 && f.wire == 2:
-			return eachField(f.bytes, func(f protoField) error {
-				if f.number == 2 && f.wire == 2 {
-					m.charsmap = f.bytes
-				}
-				return nil
-			})
+			return m.parseNormalizerSpec(f.bytes)
 		}
 		return nil
 	})
@@ -143,10 +141,30 @@ func (m *sentencePieceModel) parseTrainerSpec(b []byte) error {
 		switch to := numbers[f.number]; {
 		case to != nil && f.wire == 0:
 			*to = int(int32(f.value))
+		case f.number == 24 && f.wire == 0:
+			m.spaces.suffix = f.value != 0
 		case f.number == 35 && f.wire == 0:
 			m.byteFallback = f.value != 0
 		case f.number == 45 && f.wire == 2:
 			m.unkPiece = string(f.bytes)
+		}
+		return nil
+	})
+}
+
+// roles are the texts of the tokens with a role, by the keys of tokenizer_config.json.
+func (m *sentencePieceModel) roles() map[string]string {
+	return map[string]string{"bos_token": m.text(m.bos), "eos_token": m.text(m.eos), "unk_token": m.text(m.unk), "pad_token": m.text(m.pad)}
+}
+
+func (m *sentencePieceModel) parseNormalizerSpec(b []byte) error {
+	flags := map[int]*bool{3: &m.spaces.prefix, 4: &m.spaces.trim, 5: &m.spaces.escape}
+	return eachField(b, func(f protoField) error {
+		switch to := flags[f.number]; {
+		case to != nil && f.wire == 0:
+			*to = f.value != 0
+		case f.number == 2 && f.wire == 2:
+			m.charsmap = f.bytes
 		}
 		return nil
 	})

@@ -44,6 +44,9 @@ type Special struct {
 	// CleanUpSpaces asks for English spaces before punctuation to be taken out of decoded text, which
 	// transformers does for models other than BPE. Decode does not.
 	CleanUpSpaces bool
+	// SplitSpecial has special tokens that are written out in a text encoded like any other text: the default
+	// for Options.SplitSpecial.
+	SplitSpecial bool
 	// TokenizerClass is the name that tokenizer_config.json gives.
 	TokenizerClass string
 }

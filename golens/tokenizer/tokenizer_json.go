@@ -82,6 +82,17 @@ func parse(raw []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
+// mentionsByteLevel says whether text is spelled, or read back, byte by byte.
+func (t *Tokenizer) mentionsByteLevel() bool {
+	name := []byte(`"ByteLevel"`)
+	for _, part := range []json.RawMessage{t.source.normalizer, t.source.pre, t.source.post, t.source.decoder} {
+		if bytes.Contains(part, name) {
+			return true
+		}
+	}
+	return false
+}
+
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // optional parses a component that may be null.

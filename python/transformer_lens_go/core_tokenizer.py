@@ -68,7 +68,7 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         self._engine = engine
         self._truncation: dict[str, Any] | None = _stored_truncation(engine.info["truncation"])
         self._padding: dict[str, Any] | None = _stored_padding(engine.info["padding"])
-        self.encode_special_tokens = False
+        self.encode_special_tokens: bool = engine.info.get("split_special_tokens", False)
         """Whether special tokens that are written out in a text are encoded like other text."""
 
     @classmethod

@@ -30,6 +30,7 @@ class TokenizerSaving:
     padding_side: str
     truncation_side: str
     clean_up_tokenization_spaces: bool
+    split_special_tokens: bool
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None
@@ -70,6 +71,8 @@ class TokenizerSaving:
             "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
         }
         config |= {f"{role}_token": token for role, token in self._special.items() if token}
+        if self.split_special_tokens:
+            config["split_special_tokens"] = True
         if self._extra_special:
             config["extra_special_tokens"] = list(self._extra_special)
         return config

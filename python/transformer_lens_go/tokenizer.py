@@ -61,7 +61,7 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
             "attention_mask",
         ]
         self.clean_up_tokenization_spaces: bool = info.get("clean_up", False)
-        self.split_special_tokens = False
+        self.split_special_tokens: bool = info.get("split_special_tokens", False)
         self.chat_template: str | dict[str, str] | None = info.get("chat_templates") or info.get(
             "chat_template"
         )

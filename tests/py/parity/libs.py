@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from .compare import TOLERANCE, Outcome, check_outcomes, outcome
+from .tokenizer_folders import digits_apart
 
 REFERENCE = "transformer_lens"
 SUBJECT = os.environ.get("PARITY_SUBJECT", "transformer_lens_go")
@@ -47,12 +48,16 @@ class Lib:
     def _boot_gguf(self, file: Path, **options: Any) -> Any:
         """The reference cannot open GGUF itself: transformers reads it, widened to float32."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.integrations.gguf.reader import read_gguf_metadata
 
         where = dict(pretrained_model_name_or_path=str(file.parent), gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32).eval()
         # the reference reopens a tokenizer by its folder to switch BOS on, so it needs a folder
         with tempfile.TemporaryDirectory() as folder:
-            AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            if read_gguf_metadata(str(file))[0].get("tokenizer.ggml.pre") == "smollm":
+                tokenizer.backend_tokenizer.pre_tokenizer = digits_apart()
+            tokenizer.save_pretrained(folder)
             options.setdefault("tokenizer", AutoTokenizer.from_pretrained(folder))
             return self.bridge().boot_transformers(file.stem, hf_model=model, **options)
 

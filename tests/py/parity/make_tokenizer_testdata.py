@@ -41,7 +41,7 @@ from transformers.integrations.gguf.gguf_tokenizer_mapping import (
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from tokenizer_folders import folder_cases, sentencepiece_gguf
+from tokenizer_folders import digits_apart, folder_cases, sentencepiece_gguf
 from tokenizer_texts import SPECIAL, texts, texts_with, training_texts
 from tokenizers_live import BUILDERS, answers, batches, full, plain_copy
 
@@ -202,7 +202,7 @@ def trained(name: str) -> str:
 
 
 def gguf_cases(samples: list[str]) -> Iterator[dict[str, Any]]:
-    """GGUF metadata (in the words of golens' GGUFMeta) and what transformers makes of it."""
+    """GGUF metadata (in the words of golens' GGUFMeta) and what transformers makes of it, but for `smollm`."""
     for pre in ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken", "qwen35"]:
         core = byte_level(split(GGUF_PRE_TOKENIZER_SPLITS.get(pre, r"\p{L}+")), [])
         described = json.loads(core.to_str())["model"]
@@ -227,6 +227,8 @@ def gguf_cases(samples: list[str]) -> Iterator[dict[str, Any]]:
             "token_type": kinds,
         }
         backend, _ = convert_gguf_tokenizer("llama", said)
+        if pre == "smollm":
+            backend.pre_tokenizer = digits_apart()
         yield {
             "pre": pre,
             "tokens": tokens,

@@ -16,6 +16,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
+from .tokenizer_folders import digits_apart
+
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 SMOLLM2 = Path(os.environ.get("SMOLLM2_GGUF") or CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf")
 VOCABULARIES = CACHE / "tokenizers"
@@ -54,11 +56,13 @@ def real(name: str, work: Path) -> Real:
 
 @functools.cache
 def _smollm2() -> Any:
-    """As transformers reads it out of the GGUF file."""
+    """As transformers reads it out of the GGUF file, but for digits, which are to be cut off first."""
     from transformers import AutoTokenizer
 
     file = needed(SMOLLM2)
-    return AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+    loaded = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+    loaded.backend_tokenizer.pre_tokenizer = digits_apart()
+    return loaded
 
 
 def _smollm2_gguf(_: Path) -> Real:
