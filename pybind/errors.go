@@ -10,6 +10,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
@@ -54,13 +55,18 @@ func kindOf(err error) string {
 		return string(bad.Kind)
 	}
 	var format *checkpoint.FormatError
-	if errors.As(err, &format) {
+	var file *modelfile.Error
+	if errors.As(err, &format) || errors.As(err, &file) {
 		return "ValueError"
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.target) {
 			return k.kind
 		}
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return "OSError"
 	}
 	return "RuntimeError"
 }

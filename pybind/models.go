@@ -42,7 +42,7 @@ func ModelOpen(options string, cb func(run, hook, tensor int64) int64) (h int64,
 	if err := decode(options, &o); err != nil {
 		return 0, err
 	}
-	return makeModel(cb, func(ctx context.Context) (*model.Model, error) { return model.Open(ctx, o.Path, o.model()) })
+	return makeModel(cb, func(ctx context.Context) (*model.Model, error) { return ofFiles(model.Open(ctx, o.Path, o.model())) })
 }
 
 // ModelFromState makes a model of a Hugging Face config and tensors in memory. Options (JSON): config, tensors
@@ -71,7 +71,9 @@ func ModelFromState(options string, cb func(run, hook, tensor int64) int64) (h i
 	}
 	opts := o.model()
 	opts.Tensors = memory
-	return makeModel(cb, func(ctx context.Context) (*model.Model, error) { return model.FromTensors(ctx, o.Config, opts) })
+	return makeModel(cb, func(ctx context.Context) (*model.Model, error) {
+		return ofFiles(model.FromTensors(ctx, o.Config, opts))
+	})
 }
 
 // ModelNative makes a model of a configuration (JSON by upstream's field names) with weights that are still to be
@@ -99,6 +101,15 @@ func ModelNative(options string, cb func(run, hook, tensor int64) int64) (h int6
 func makeModel(cb func(run, hook, tensor int64) int64, build func(context.Context) (*model.Model, error)) (int64, error) {
 	m, err := looking(cb, build, func(m *model.Model) { _ = m.Close() }) // it fails only for what is closed already
 	return handed(models, m, err)
+}
+
+// ofFiles: what goes wrong with a model's files, and has no kind of its own, is their fault. A load that was ended is not
+// theirs.
+func ofFiles(m *model.Model, err error) (*model.Model, error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		err = asValueError(err)
+	}
+	return m, err
 }
 
 // ModelRecipe says how a native model's weights are drawn, as its modules are "made" or by init_mode ("initialized"):

@@ -38,13 +38,14 @@ func TestRefusals(t *testing.T) {
 		{"unknown architecture", one("architectures", []any{"LlamaForCasualLM"}), ErrUnknownArchitecture,
 			[]string{"LlamaForCasualLM", "did you mean LlamaForCausalLM", "Qwen2ForCausalLM"}},
 		{"no architecture", map[string]any{"model_type": "bert"}, ErrUnknownArchitecture, []string{"bert"}},
-		{"unknown key", gpt2(one("attention_sparsity", 0.5)), ErrUnknownKey,
-			[]string{"attention_sparsity", "GPT2LMHeadModel", `hf_config_overrides={"attention_sparsity": None}`}},
+		{"unknown key", gpt2(one("attention_chunk_size", 64)), ErrUnknownKey,
+			[]string{"attention_chunk_size", "GPT2LMHeadModel", `hf_config_overrides={"attention_chunk_size": None}`}},
 		{"cross attention", gpt2(one("add_cross_attention", true)), ErrUnsupported, []string{"add_cross_attention", "true"}},
 		{"quantised", llama("LlamaForCausalLM", one("quantization_config", map[string]any{"bits": 4})), ErrUnsupported,
 			[]string{"quantization_config"}},
-		{"tensor parallel", llama("LlamaForCausalLM", one("pretraining_tp", 2)), ErrUnsupported, []string{"pretraining_tp", "1"}},
-		{"bias of another family", llama("MistralForCausalLM", one("attention_bias", true)), ErrUnsupported, []string{"attention_bias"}},
+		{"not causal", llama("LlamaForCausalLM", one("is_causal", false)), ErrUnsupported, []string{"is_causal", "true"}},
+		{"layers of kinds", llama("LlamaForCausalLM", one("layer_types", []any{"full_attention", "sliding_attention"})), ErrUnsupported,
+			[]string{"layer 1", "sliding_attention", "full_attention"}},
 		{"window of another family", llama("LlamaForCausalLM", one("sliding_window", 8)), ErrUnsupported, []string{"sliding_window", "absent"}},
 		{"activation", gpt2(one("activation_function", "mish")), nil, []string{"mish", "gelu_new"}},
 		{"wrong type", gpt2(one("n_head", "four")), nil, []string{"n_head", "four", "positive integer"}},
@@ -55,8 +56,8 @@ func TestRefusals(t *testing.T) {
 		{"odd head", llama("LlamaForCausalLM", one("head_dim", 5)), nil, []string{"head_dim", "5", "even"}},
 		{"rope kind", llama("LlamaForCausalLM", one("rope_scaling", map[string]any{"type": "dynamic", "factor": 2.0})), nil,
 			[]string{"dynamic", "llama3", "linear"}},
-		{"rope setting", llama("LlamaForCausalLM", one("rope_parameters", map[string]any{"rope_type": "default", "twist": 2.0})), nil,
-			[]string{"twist"}},
+		{"rope setting", llama("LlamaForCausalLM", one("rope_parameters", map[string]any{"rope_type": "default",
+			"full_attention": map[string]any{"rope_theta": 1.0}})), nil, []string{"full_attention", "by kind of layer"}},
 		{"rope factor missing", llama("LlamaForCausalLM", one("rope_scaling", map[string]any{"type": "linear"})), nil, []string{"factor"}},
 		{"partial rotation", llama("LlamaForCausalLM", one("partial_rotary_factor", 0.5)), nil, []string{"partial_rotary_factor"}},
 		{"layer types", llama("Qwen2ForCausalLM", one("layer_types", []any{"full_attention"})), nil, []string{"layer_types", "1", "2"}},
@@ -65,7 +66,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := FromHF(c.hf, nil)
+			_, err := FromHF(c.hf, Checkpoint{})
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -86,15 +87,15 @@ func TestAccepted(t *testing.T) {
 	extra := map[string]any{"torch_dtype": "bfloat16", "use_cache": true, "attention_dropout": 0.3, "rope_interleaved": false,
 		"pretraining_tp": 1.0, "never_heard_of": nil, "quantization_config": nil, "is_llama_config": true,
 		"transformers.js_config": map[string]any{}, "sliding_window": nil}
-	if _, err := FromHF(llama("LlamaForCausalLM", extra), nil); err != nil {
+	if _, err := FromHF(llama("LlamaForCausalLM", extra), Checkpoint{}); err != nil {
 		t.Error(err)
 	}
 	numbers := gpt2(map[string]any{"n_head": json.Number("4"), "layer_norm_epsilon": json.Number("1e-6"), "eos_token_id": json.Number("7")})
-	if spec, err := FromHF(numbers, nil); err != nil || spec.NHeads != 4 || spec.Norm.Eps != 1e-6 || spec.Config.Extra["eos_token_id"] != 7 {
+	if spec, err := FromHF(numbers, Checkpoint{}); err != nil || spec.NHeads != 4 || spec.Norm.Eps != 1e-6 || spec.Config.Extra["eos_token_id"] != 7 {
 		t.Errorf("json.Number: %v %v", spec, err)
 	}
 	byType := llama("", map[string]any{"architectures": nil, "model_type": "qwen2"})
-	if spec, err := FromHF(byType, nil); err != nil || spec.Architecture != "Qwen2ForCausalLM" {
+	if spec, err := FromHF(byType, Checkpoint{}); err != nil || spec.Architecture != "Qwen2ForCausalLM" {
 		t.Errorf("by model_type: %v", err)
 	}
 }
@@ -122,7 +123,7 @@ func TestScaleAndWindows(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			spec, err := FromHF(c.hf, nil)
+			spec, err := FromHF(c.hf, Checkpoint{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +196,7 @@ func TestBind(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			spec, err := FromHF(c.hf, nil)
+			spec, err := FromHF(c.hf, Checkpoint{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +227,7 @@ func TestBind(t *testing.T) {
 }
 
 func TestBindRenamed(t *testing.T) {
-	spec, err := FromHF(llama("LlamaForCausalLM", map[string]any{"tie_word_embeddings": true}), nil)
+	spec, err := FromHF(llama("LlamaForCausalLM", map[string]any{"tie_word_embeddings": true}), Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,14 +260,14 @@ func element(s Slot, transposed bool, width int, index ...int) (in, out int) {
 
 // TestTransposed: a checkpoint that holds Conv1D weights transposed gives the same elements under the same indices.
 func TestTransposed(t *testing.T) {
-	plain, err := FromHF(gpt2(nil), nil)
+	plain, err := FromHF(gpt2(nil), Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	turned, err := FromHF(gpt2(nil), func(tensor string) bool {
+	turned, err := FromHF(gpt2(nil), Checkpoint{Transposed: func(tensor string) bool {
 		return strings.HasSuffix(tensor, ".weight") && (strings.Contains(tensor, ".c_attn") || strings.Contains(tensor, ".c_proj") ||
 			strings.Contains(tensor, ".c_fc"))
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +298,7 @@ func TestTransposed(t *testing.T) {
 }
 
 func TestDivideFrequencies(t *testing.T) {
-	spec, err := FromHF(llama("LlamaForCausalLM", map[string]any{"head_dim": 4}), nil)
+	spec, err := FromHF(llama("LlamaForCausalLM", map[string]any{"head_dim": 4}), Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +334,7 @@ func TestRopeSpellings(t *testing.T) {
 	var first []float32
 	for i, extra := range spellings {
 		extra["head_dim"] = 16
-		spec, err := FromHF(llama("LlamaForCausalLM", extra), nil)
+		spec, err := FromHF(llama("LlamaForCausalLM", extra), Checkpoint{})
 		if err != nil {
 			t.Fatalf("spelling %d: %v", i, err)
 		}
@@ -347,7 +348,7 @@ func TestRopeSpellings(t *testing.T) {
 			t.Errorf("spelling %d: %v, expected %v", i, spec.Position.InvFreq, first)
 		}
 	}
-	plain, err := FromHF(llama("LlamaForCausalLM", map[string]any{"head_dim": 16, "rope_theta": 500000.0}), nil)
+	plain, err := FromHF(llama("LlamaForCausalLM", map[string]any{"head_dim": 16, "rope_theta": 500000.0}), Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}

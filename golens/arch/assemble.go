@@ -13,6 +13,7 @@ import (
 // assembler collects components and the tensors that they need.
 type assembler struct {
 	transposed Transposed
+	wanted     map[string]bool // names in weights.Tensors
 	tree       Tree
 	weights    WeightMap
 	silent     []string // endings of hook names that never fire in this family
@@ -22,7 +23,7 @@ type assembler struct {
 // newAssembler starts one. prefix is what checkpoints may lack before their names, ignorable are patterns of tensors
 // that hold no weight.
 func newAssembler(transposed Transposed, prefix string, ignorable ...string) *assembler {
-	a := &assembler{transposed: transposed}
+	a := &assembler{transposed: transposed, wanted: map[string]bool{}}
 	a.tree.index = map[string]int{}
 	a.weights.Refs = map[string]Ref{}
 	a.weights.prefix = prefix
@@ -57,8 +58,8 @@ func (a *assembler) place(name, className string, hooks []string, views []View) 
 
 // want notes that the checkpoint must have a tensor, and gives its name.
 func (a *assembler) want(name string, shape ...int) string {
-	known := func(t Tensor) bool { return t.Name == name }
-	if !slices.ContainsFunc(a.weights.Tensors, known) {
+	if !a.wanted[name] {
+		a.wanted[name] = true
 		a.weights.Tensors = append(a.weights.Tensors, Tensor{Name: name, Shape: shape})
 	}
 	return name

@@ -16,11 +16,11 @@ func init() {
 	})
 }
 
-func buildGPT2(r *reader, transposed Transposed) (*Spec, error) {
+func buildGPT2(r *reader) (*Spec, error) {
 	d := r.size(768, "n_embd", "hidden_size")
 	s := &Spec{
 		DModel:  d,
-		NLayers: r.count(12, "n_layer", "num_hidden_layers"),
+		NLayers: r.layers(12, "n_layer", "num_hidden_layers"),
 		NHeads:  r.size(12, "n_head", "num_attention_heads"),
 		NCtx:    r.size(1024, "n_positions", "max_position_embeddings"),
 		DVocab:  r.size(50257, "vocab_size"),
@@ -42,12 +42,16 @@ func buildGPT2(r *reader, transposed Transposed) (*Spec, error) {
 		return nil, r.err
 	}
 	s.NKVHeads, s.DHead = s.NHeads, s.DModel/s.NHeads
+	r.layerTypes(s.NLayers, 0)
+	if r.err != nil {
+		return nil, r.err
+	}
 	if r.bool("scale_attn_weights", true) {
 		s.Attention.BaseScale = inverseSqrt(s.DHead)
 	}
 	s.Attention.Windows = make([]int, s.NLayers)
 
-	s.Tree, s.Weights = gpt2Parts(s, transposed)
+	s.Tree, s.Weights = gpt2Parts(s, r.checkpoint.Transposed)
 	s.Config = s.baseConfig(r, act)
 	s.Config.NormalizationType = text("LN")
 	s.Config.PositionalEmbeddingType = "standard"

@@ -15,13 +15,14 @@ func init() {
 	})
 }
 
-func buildLlama(r *reader, transposed Transposed) (*Spec, error) {
+func buildLlama(r *reader) (*Spec, error) {
 	s := llamaSpec(r, llamaSizes{vocab: 32000, hidden: 4096, mlp: 11008, layers: 32, heads: 32, positions: 2048})
 	s.Attention.QKVBias = r.bool("attention_bias", false)
 	s.Attention.OBias = s.Attention.QKVBias
 	s.MLP.Bias = r.bool("mlp_bias", false)
 	s.Attention.Windows = make([]int, s.NLayers)
-	return llamaFinish(r, transposed, s, map[string]any{"attention_bias": s.Attention.QKVBias, "bos_token_id": 1, "eos_token_id": 2})
+	r.layerTypes(s.NLayers, 0)
+	return llamaFinish(r, s, map[string]any{"attention_bias": s.Attention.QKVBias, "bos_token_id": 1, "eos_token_id": 2})
 }
 
 // llamaSizes are the defaults of a config class.
@@ -34,9 +35,9 @@ type llamaSizes struct {
 func llamaSpec(r *reader, standard llamaSizes) *Spec {
 	s := &Spec{
 		DModel:      r.size(standard.hidden, "hidden_size"),
-		NLayers:     r.count(standard.layers, "num_hidden_layers"),
+		NLayers:     r.layers(standard.layers, "num_hidden_layers"),
 		NHeads:      r.size(standard.heads, "num_attention_heads"),
-		NCtx:        r.size(standard.positions, "max_position_embeddings"),
+		NCtx:        r.length(standard.positions, "max_position_embeddings"),
 		DVocab:      r.size(standard.vocab, "vocab_size"),
 		DMLP:        r.size(standard.mlp, "intermediate_size"),
 		Norm:        Norm{Kind: RMSNorm, Eps: r.float("rms_norm_eps", 1e-6)},
@@ -56,21 +57,27 @@ func llamaSpec(r *reader, standard llamaSizes) *Spec {
 				s.DModel, s.NHeads)
 		}
 		s.DHead = s.DModel / s.NHeads
+		r.head(s.DHead, "hidden_size")
+		return s
 	}
+	r.head(s.DHead, "head_dim")
 	return s
 }
 
 // llamaFinish completes a Spec once the family has set its biases and windows.
-func llamaFinish(r *reader, transposed Transposed, s *Spec, extra map[string]any) (*Spec, error) {
+func llamaFinish(r *reader, s *Spec, extra map[string]any) (*Spec, error) {
 	act, function := r.activation("hidden_act", "silu")
 	s.MLP.Gated, s.MLP.Act = true, function
+	if r.err != nil {
+		return nil, r.err
+	}
 	s.Attention.BaseScale = inverseSqrt(s.DHead)
 	position, settings := r.rope(s.DHead, s.NCtx)
 	s.Position = position
 	if r.err != nil {
 		return nil, r.err
 	}
-	s.Tree, s.Weights = llamaParts(s, transposed)
+	s.Tree, s.Weights = llamaParts(s, r.checkpoint.Transposed)
 	s.Config = s.baseConfig(r, act)
 	s.Config.NormalizationType = text("RMS")
 	s.Config.PositionalEmbeddingType = "rotary"

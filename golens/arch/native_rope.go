@@ -52,7 +52,7 @@ func (p *Position) scale(given any) error {
 		kind, _ = settings["type"].(string)
 	}
 	kind = strings.ToLower(kind)
-	r := &ropeReader{reader: newReader(NativeArchitecture, map[string]any{}), settings: maps.Clone(settings), dim: p.Dim}
+	r := &ropeReader{reader: newReader("native", NativeArchitecture, map[string]any{}, Checkpoint{}), settings: maps.Clone(settings), dim: p.Dim}
 	factor := r.number("factor", 1)
 	if kind == "" || kind == "default" || factor <= 1 {
 		return r.err

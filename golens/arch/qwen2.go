@@ -12,11 +12,11 @@ func init() {
 	})
 }
 
-func buildQwen2(r *reader, transposed Transposed) (*Spec, error) {
+func buildQwen2(r *reader) (*Spec, error) {
 	s := llamaSpec(r, llamaSizes{vocab: 151936, hidden: 4096, mlp: 22016, layers: 32, heads: 32, kvHeads: 32, positions: 32768})
 	s.Attention.QKVBias = true
 	types := qwen2Windows(r, s)
-	s, err := llamaFinish(r, transposed, s, map[string]any{"bos_token_id": nil, "eos_token_id": nil})
+	s, err := llamaFinish(r, s, map[string]any{"bos_token_id": nil, "eos_token_id": nil})
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,17 @@
 // This file reads a config.json map key by key. Each key that a family reads is thereby known; keys that change no
-// number are listed here; any other key is an error, because ignoring it might change the numbers silently.
+// number are listed here. Of the others, those that transformers reads are an error, because ignoring them might change
+// the numbers silently; those that it never looks at are ignored, with a warning.
 
 package arch
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 )
@@ -42,33 +44,36 @@ var harmless = []string{
 	"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences",
 	"exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "remove_invalid_values",
 	"predict_special_tokens", "is_llama_config", "max_sequence_length", "n_special", "_num_labels", "output_past",
+	"initializer_factor", "init_std", "tie_last_hidden_states",
 }
 
-// neutral are keys that would change the numbers, with the values at which they do not. (Null, which is to
-// transformers the same as absence, is always accepted.)
+// neutral are keys that would change the numbers of a family that reads them, with the values at which they do not.
+// (Null, which is to transformers the same as absence, is always accepted.)
 var neutral = map[string][]any{
 	"add_cross_attention": {false}, "tie_encoder_decoder": {false}, "pruned_heads": {map[string]any{}, []any{}},
 	"pretraining_tp": {1}, "rope_interleaved": {false}, "attention_bias": {false}, "mlp_bias": {false},
 	"use_sliding_window": {false}, "use_mrope": {false}, "qk_layernorm": {false}, "use_qk_norm": {false},
-	"logit_scale": {1}, "partial_rotary_factor": {1},
+	"logit_scale": {1}, "partial_rotary_factor": {1}, "is_causal": {true},
 	"quantization_config": {}, "cross_attention_hidden_size": {}, "sliding_window": {}, "attn_logit_softcapping": {},
 	"final_logit_softcapping": {}, "rope_scaling": {}, "rope_parameters": {},
 }
 
 // reader hands out typed values of a config, remembers the keys that were asked for, and keeps the first error.
 type reader struct {
-	architecture string
-	values       map[string]any
-	known        map[string]bool
-	err          error
+	family, architecture string
+	checkpoint           Checkpoint
+	values               map[string]any
+	known                map[string]bool
+	ignored              []string // settings within a key that nothing reads
+	err                  error
 }
 
-func newReader(architecture string, values map[string]any) *reader {
+func newReader(family, architecture string, values map[string]any, c Checkpoint) *reader {
 	plain := make(map[string]any, len(values))
 	for key, value := range values {
 		plain[key] = config.PlainNumbers(value)
 	}
-	return &reader{architecture: architecture, values: plain, known: map[string]bool{}}
+	return &reader{family: family, architecture: architecture, checkpoint: c, values: plain, known: map[string]bool{}}
 }
 
 // valueError marks an error about a key's value, whatever else it wraps.
@@ -77,9 +82,15 @@ type valueError struct{ error }
 // Unwrap implements the errors package's way to several causes.
 func (e *valueError) Unwrap() []error { return []error{e.error, ErrValue} }
 
-// fail keeps the first error about a key's value.
+// fail keeps the first error about a key's value. Values of a config are shown as its file has them.
 func (r *reader) fail(key, format string, args ...any) {
 	if r.err == nil {
+		for i, arg := range args {
+			switch arg.(type) {
+			case nil, map[string]any, []any:
+				args[i] = jsonText(arg)
+			}
+		}
 		r.err = &valueError{fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))}
 	}
 }
@@ -109,11 +120,43 @@ func (r *reader) size(standard int, keys ...string) int {
 		return standard
 	}
 	n, ok := asInt(value)
+	if !ok || n < 1 || n > math.MaxInt32 {
+		r.fail(key, "got %v, expected a positive integer below 2^31", value)
+		return standard
+	}
+	return n
+}
+
+// length reads a number of positions, which no tensor needs to have.
+func (r *reader) length(standard int, key string) int {
+	value, _ := r.raw(key)
+	if value == nil {
+		return standard
+	}
+	n, ok := asInt(value)
 	if !ok || n < 1 {
 		r.fail(key, "got %v, expected a positive integer", value)
 		return standard
 	}
 	return n
+}
+
+// layers reads the number of layers, each of which has tensors of its own.
+func (r *reader) layers(standard int, keys ...string) int {
+	n := r.count(standard, keys...)
+	if most := r.checkpoint.mostLayers(); n > most {
+		key, _ := r.first(keys...)
+		r.fail(key, "got %d, but the checkpoint has only %d tensors", n, most)
+		return 0
+	}
+	return n
+}
+
+// head checks the size of a head, which comes from the named key: tables are made of that size.
+func (r *reader) head(size int, key string) {
+	if most := r.checkpoint.longestSide(); r.err == nil && size > most {
+		r.fail(key, "got heads of %d, but no tensor of the checkpoint has a side longer than %d", size, most)
+	}
 }
 
 // count reads an integer of 0 or more.
@@ -130,7 +173,7 @@ func (r *reader) count(standard int, keys ...string) int {
 	return n
 }
 
-// optional reads a positive integer for which null (0 here) means something else than absence.
+// optional reads a positive integer below 2^31 for which null (0 here) means something else than absence.
 func (r *reader) optional(key string, standard int) int {
 	value, present := r.raw(key)
 	switch {
@@ -140,8 +183,9 @@ func (r *reader) optional(key string, standard int) int {
 		return 0
 	}
 	n, ok := asInt(value)
-	if !ok || n < 1 {
-		r.fail(key, "got %v, expected a positive integer or null", value)
+	if !ok || n < 1 || n > math.MaxInt32 {
+		r.fail(key, "got %v, expected a positive integer below 2^31, or null", value)
+		return standard
 	}
 	return n
 }
@@ -228,35 +272,76 @@ func (r *reader) object(key string) map[string]any {
 	return m
 }
 
-// finish gives the first error, or the error for keys that nobody asked for.
-func (r *reader) finish() error {
-	if r.err != nil {
-		return r.err
+// layerTypes checks the key of this name where the family's layers are all of one kind: "full_attention", or
+// "sliding_attention" where there is a window.
+func (r *reader) layerTypes(layers, window int) {
+	types, only := r.strings("layer_types"), "full_attention"
+	if types == nil {
+		return
 	}
+	if window > 0 {
+		only = "sliding_attention"
+	}
+	if len(types) != layers {
+		r.fail("layer_types", "has %d entries, expected one for each of %d layers", len(types), layers)
+	}
+	for i, kind := range types {
+		if kind != only && r.err == nil {
+			r.err = fmt.Errorf("%w: layer_types: layer %d is %q, but every layer of this %s is %s", ErrUnsupported, i, kind,
+				r.architecture, only)
+		}
+	}
+}
+
+// finish gives the names of the keys that were ignored, sorted; or the first error, or the error for keys that nobody
+// asked for although they may matter.
+func (r *reader) finish() ([]string, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	ignored := r.ignored
 	var unknown []string
-	for key, value := range r.values {
+	for _, key := range slices.Sorted(maps.Keys(r.values)) {
+		value := r.values[key]
 		if r.known[key] || value == nil || slices.Contains(harmless, key) {
 			continue
 		}
 		accepted, ok := neutral[key]
 		switch {
+		case ok && slices.ContainsFunc(accepted, func(a any) bool { return sameValue(a, value) }):
+		case !keys().reads(r.family, key):
+			ignored = append(ignored, key)
 		case !ok:
 			unknown = append(unknown, key)
-		case !slices.ContainsFunc(accepted, func(a any) bool { return sameValue(a, value) }):
+		default:
 			only := "absent"
 			if len(accepted) > 0 {
-				only = fmt.Sprint(accepted[0])
+				only = jsonText(accepted[0])
 			}
-			return fmt.Errorf("%w: %s: got %v, but %s is supported only where it is %s", ErrUnsupported, key, value,
+			return nil, fmt.Errorf("%w: %s: got %s, but %s is supported only where it is %s", ErrUnsupported, key, jsonText(value),
 				r.architecture, only)
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("%w: %s has %s, which transformers reads and this version does not, so the numbers might "+
+			"differ; if they do not, drop it with hf_config_overrides={%q: None}", ErrUnknownKey, r.architecture,
+			some(unknown), unknown[0])
 	}
-	slices.Sort(unknown)
-	return fmt.Errorf("%w: %s does not know %s, which may change the numbers; if it does not, drop it with "+
-		"hf_config_overrides={%q: None}", ErrUnknownKey, r.architecture, strings.Join(unknown, ", "), unknown[0])
+	slices.Sort(ignored)
+	return ignored, nil
+}
+
+// jsonText shows a value as a config.json has it, cut where it is long.
+func jsonText(value any) string {
+	const most = 80
+	text := fmt.Sprint(value)
+	if raw, err := json.Marshal(value); err == nil {
+		text = string(raw)
+	}
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "…"
+	}
+	return text
 }
 
 // sameValue compares values of JSON, numbers by value.

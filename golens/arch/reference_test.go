@@ -46,7 +46,7 @@ func load(t *testing.T, name string) (*Spec, reference) {
 	t.Helper()
 	var ref reference
 	read(t, name, &ref)
-	spec, err := FromHF(ref.HFConfig, nil)
+	spec, err := FromHF(ref.HFConfig, Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,9 +252,9 @@ func TestRope(t *testing.T) {
 	read(t, "rope", &cases)
 	wrong := 0
 	for _, c := range cases {
-		r := newReader("LlamaForCausalLM", map[string]any{"rope_parameters": c.Rope})
+		r := newReader("llama", "LlamaForCausalLM", map[string]any{"rope_parameters": c.Rope}, Checkpoint{})
 		position, _ := r.rope(c.Dim, c.Positions)
-		if err := r.finish(); err != nil {
+		if _, err := r.finish(); err != nil {
 			t.Fatalf("%v: %v", c.Rope, err)
 		}
 		if position.AttentionScaling != float32(c.Scaling) {

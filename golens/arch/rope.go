@@ -7,15 +7,16 @@ package arch
 import (
 	"maps"
 	"math"
+	"slices"
 )
 
 // rope reads rotary settings in both spellings: rope_parameters (transformers 5), and rope_theta with rope_scaling.
 // It gives the position part of the Spec, and the settings in the spelling of transformers 5 for the user's cfg.
 func (r *reader) rope(headDim, positions int) (Position, map[string]any) {
-	settings := map[string]any{}
-	maps.Copy(settings, r.object("rope_parameters"))
+	settings, from := map[string]any{}, "rope_parameters"
+	maps.Copy(settings, r.object(from))
 	if scaling := r.object("rope_scaling"); len(scaling) > 0 {
-		settings = maps.Clone(scaling)
+		settings, from = maps.Clone(scaling), "rope_scaling"
 	}
 	theta, _ := r.raw("rope_theta")
 	if theta == nil {
@@ -37,7 +38,7 @@ func (r *reader) rope(headDim, positions int) (Position, map[string]any) {
 	if partial, _ := r.raw("partial_rotary_factor"); partial != nil {
 		setDefault(settings, "partial_rotary_factor", partial)
 	}
-	p := &ropeReader{reader: r, settings: settings, dim: headDim, positions: positions}
+	p := &ropeReader{reader: r, from: from, settings: settings, dim: headDim, positions: positions}
 	return p.position(), settings
 }
 
@@ -50,12 +51,13 @@ func setDefault(m map[string]any, key string, value any) {
 // ropeReader reads one flat object of rotary settings.
 type ropeReader struct {
 	*reader
+	from      string // the key that holds them
 	settings  map[string]any
 	dim       int
 	positions int
 }
 
-// ropeKeys are the settings each kind reads, besides rope_type, type, rope_theta and partial_rotary_factor.
+// ropeKeys are the settings that each kind reads, besides those of every kind.
 var ropeKeys = map[string][]string{
 	"default": {},
 	"linear":  {"factor"},
@@ -66,27 +68,18 @@ var ropeKeys = map[string][]string{
 
 func (p *ropeReader) position() Position {
 	kind, _ := p.settings["rope_type"].(string)
-	keys, ok := ropeKeys[kind]
+	own, ok := ropeKeys[kind]
 	switch {
 	case !ok:
-		p.fail("rope_type", "%v is not supported; supported are default, linear, llama3 and yarn "+
+		p.fail("rope_type", "got %v, which is not supported; supported are default, linear, llama3 and yarn "+
 			"(hf_config_overrides={\"rope_scaling\": None, \"rope_parameters\": None} drops the scaling)", p.settings["rope_type"])
 		return Position{}
 	case p.dim%2 != 0:
 		p.fail("head_dim", "got %d, expected an even number for rotary positions", p.dim)
 		return Position{}
 	}
-	known := map[string]bool{"rope_type": true, "type": true, "rope_theta": true, "partial_rotary_factor": true}
-	for _, key := range keys {
-		known[key] = true
-	}
-	// transformers fills this one in for any kind; only some read it
-	known["original_max_position_embeddings"] = true
-	for key := range p.settings {
-		if !known[key] && p.settings[key] != nil {
-			p.fail("rope settings", "%q is not known for rope_type %q", key, kind)
-			return Position{}
-		}
+	if !p.understood(kind, own) {
+		return Position{}
 	}
 	if f := p.number("partial_rotary_factor", 1); f != 1 {
 		p.fail("partial_rotary_factor", "got %v, expected 1: %s turns whole heads", f, p.architecture)
@@ -110,6 +103,33 @@ func (p *ropeReader) position() Position {
 	}
 	return out
 }
+
+// understood looks for settings that this kind does not have. What transformers never reads is ignored: files keep the
+// settings of other kinds, and notes ("finetuned").
+func (p *ropeReader) understood(kind string, own []string) bool {
+	for _, key := range slices.Sorted(maps.Keys(p.settings)) {
+		switch value := p.settings[key].(type) {
+		case nil:
+			continue
+		case map[string]any:
+			p.fail(p.from+"."+key, "got %v; settings by kind of layer are not supported", value)
+			return false
+		}
+		// transformers fills original_max_position_embeddings in for any kind; only some read it
+		if slices.Contains(own, key) || slices.Contains(commonRopeKeys, key) {
+			continue
+		}
+		if keys().ropeReads(kind, key) {
+			p.fail(p.from, "%q is not known for rope_type %q", key, kind)
+			return false
+		}
+		p.ignored = append(p.ignored, p.from+"."+key)
+	}
+	return true
+}
+
+// commonRopeKeys are the settings of every kind.
+var commonRopeKeys = []string{"rope_type", "type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings"}
 
 // number reads one setting.
 func (p *ropeReader) number(key string, standard float64) float64 {

@@ -35,6 +35,9 @@ type Spec struct {
 	// OutputSoftCap bends the logits, behind the unembedding's hook points, to cap · tanh(logit / cap); 0: not.
 	OutputSoftCap float64
 
+	Ignored  []string // keys of the config that nothing reads, sorted
+	Warnings []string // what a user should hear of, these among it, each a sentence
+
 	Config  *config.Config // what the user sees, values as transformer_lens sets them
 	Weights WeightMap      // where each parameter lies in the checkpoint
 	Tree    Tree           // components, hook points, aliases, parameter views

@@ -5,6 +5,7 @@ package arch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func (w *WeightMap) Bind(shapes map[string][]int, rename func(hf string) string)
 				continue
 			}
 			if !slices.Equal(shape, t.Shape) {
-				return nil, fmt.Errorf("%w: %s is %v, expected %v by the config", ErrShape, name, shape, t.Shape)
+				return nil, fmt.Errorf("%w: %s is %v, expected %v by the config", ErrShape, clip(name), shape, t.Shape)
 			}
 			bound[t.Name], used[name] = name, true
 			break
@@ -86,7 +87,7 @@ func (w *WeightMap) Bind(shapes map[string][]int, rename func(hf string) string)
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("%w: %s%s", ErrMissingTensor, some(missing), w.tieHint(missing))
+		return nil, fmt.Errorf("%w: %s%s", ErrMissingTensor, some(missing), tieHint(missing))
 	}
 	for name := range shapes {
 		if !used[name] && !w.Ignorable(name) {
@@ -117,15 +118,24 @@ func (w *WeightMap) tie(bound map[string]string) {
 	}
 }
 
-// Ignorable says whether a checkpoint tensor is known to hold no weight.
-func (w *WeightMap) Ignorable(name string) bool {
-	return slices.ContainsFunc(w.ignorable, func(r *regexp.Regexp) bool { return r.MatchString(name) })
+// otherHeads are tensors of classifiers and reward models behind the same layers: no logit depends on them.
+var otherHeads = regexp.MustCompile(`^(score|classifier|qa_outputs|multiple_choice_head|v_head|value_head)\.`)
+
+// OtherHeads lists the checkpoint tensors that belong to another head than the unembedding.
+func OtherHeads(shapes map[string][]int) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(shapes)), func(name string) bool { return !otherHeads.MatchString(name) })
 }
 
-// tieHint helps where only the unembedding is missing.
-func (w *WeightMap) tieHint(missing []string) string {
+// Ignorable says whether a checkpoint tensor is known to hold no weight of a language model.
+func (w *WeightMap) Ignorable(name string) bool {
+	return otherHeads.MatchString(name) || slices.ContainsFunc(w.ignorable, func(r *regexp.Regexp) bool { return r.MatchString(name) })
+}
+
+// tieHint helps where only the unembedding is missing: transformers would draw one at random.
+func tieHint(missing []string) string {
 	if len(missing) == 1 && missing[0] == "lm_head.weight" {
-		return `; if the unembedding is the embedding's matrix, load with hf_config_overrides={"tie_word_embeddings": True}`
+		return `, the unembedding: this is the checkpoint of a base model or of another head, and logits cannot be made of it; ` +
+			`if the unembedding is the embedding's matrix, load with hf_config_overrides={"tie_word_embeddings": True}`
 	}
 	return ""
 }
@@ -133,8 +143,12 @@ func (w *WeightMap) tieHint(missing []string) string {
 // some joins the first few names.
 func some(names []string) string {
 	const most = 5
-	if len(names) <= most {
-		return strings.Join(names, ", ")
+	shown := make([]string, min(len(names), most))
+	for i := range shown {
+		shown[i] = clip(names[i])
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	if len(names) <= most {
+		return strings.Join(shown, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), len(names)-most)
 }

@@ -5,13 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -27,19 +26,14 @@ type catalog struct {
 	closed   bool
 }
 
-// mapFile maps a file after the checks whose failure a person should read in plain words.
+// mapFile maps a regular file that has something in it.
 func mapFile(path, what string) (*tensor.Storage, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("checkpoint: there is no file %s: %w", path, fs.ErrNotExist)
-	case err != nil:
-		return nil, fmt.Errorf("checkpoint: open %s file: %w", what, err)
-	case info.IsDir():
-		return nil, &FormatError{path, "file", "a folder", "a " + what + " file; open a model folder as a folder"}
-	case !info.Mode().IsRegular():
-		return nil, &FormatError{path, "file", "a " + info.Mode().Type().String() + " special file", "a regular file"}
-	case info.Size() == 0:
+	file, size, err := modelfile.Open(path, what+" file")
+	if err != nil {
+		return nil, asFormat(err)
+	}
+	defer file.Close()
+	if size == 0 {
 		return nil, &FormatError{path, "file", "an empty file", "a " + what + " file"}
 	}
 	storage, err := tensor.MapFile(path)
@@ -47,6 +41,15 @@ func mapFile(path, what string) (*tensor.Storage, error) {
 		return nil, fmt.Errorf("checkpoint: open %s file: %w", what, err)
 	}
 	return storage, nil
+}
+
+// asFormat puts this package's name on an error about a file.
+func asFormat(err error) error {
+	var wrong *modelfile.Error
+	if errors.As(err, &wrong) {
+		return &FormatError{wrong.Path, "file", wrong.Found, wrong.Want}
+	}
+	return fmt.Errorf("checkpoint: %w", err)
 }
 
 // add takes entries that lie in storage, and the reference to it.
@@ -207,8 +210,8 @@ type span struct {
 	name       string
 }
 
-// checkSpans finds tensors that share bytes and, when gapless, bytes that no tensor claims.
-func checkSpans(path string, spans []span, gapless bool) error {
+// checkSpans finds tensors that share bytes, and bytes in front of a tensor that none claims.
+func checkSpans(path string, spans []span) error {
 	slices.SortFunc(spans, func(a, b span) int {
 		if a.begin != b.begin {
 			return cmp.Compare(a.begin, b.begin)
@@ -218,14 +221,11 @@ func checkSpans(path string, spans []span, gapless bool) error {
 	var reached uint64
 	last := "the start of the data"
 	for _, s := range spans {
-		if s.begin == s.end && !gapless {
-			continue
+		if s.begin != reached {
+			return &FormatError{path, fmt.Sprintf("tensor %q offset", clip(s.name)), strconv.FormatUint(s.begin, 10),
+				fmt.Sprintf("%d, where %s ends (tensors may not overlap or leave gaps)", reached, last)}
 		}
-		if s.begin < reached || (gapless && s.begin > reached) {
-			return &FormatError{path, fmt.Sprintf("tensor %q offset", s.name), strconv.FormatUint(s.begin, 10),
-				fmt.Sprintf("%d, where %s ends (tensors may not overlap%s)", reached, last, map[bool]string{true: " or leave gaps"}[gapless])}
-		}
-		reached, last = s.end, fmt.Sprintf("tensor %q", s.name)
+		reached, last = s.end, fmt.Sprintf("tensor %q", clip(s.name))
 	}
 	return nil
 }

@@ -50,12 +50,33 @@ func present(dir, name string) (string, bool) {
 	return path, !errors.Is(err, fs.ErrNotExist)
 }
 
-// insteadOf names weights that are there but need to be opened by their own path.
+// insteadOf says what is there in place of weights, and what to do about it.
 func insteadOf(dir string) string {
-	files, _ := os.ReadDir(dir) // only a hint: an unreadable folder has none to give
-	for _, f := range files {
-		if ext := filepath.Ext(f.Name()); ext == ".gguf" || ext == ".safetensors" {
-			return fmt.Sprintf("; there is %s, which can be opened by its own path", f.Name())
+	if unfinished := firstOf(dir, "*.incomplete", "*.part", "*.crdownload", "*.aria2", ".cache/huggingface/download/*.incomplete"); unfinished != "" {
+		return fmt.Sprintf("; there is %s, which is a download that was not finished: fetch the model again", unfinished)
+	}
+	if shard := firstOf(dir, "*-of-*.safetensors"); shard != "" {
+		return fmt.Sprintf("; there are shards (%s, …) without %s, which says where each tensor lies: fetch that file too, from where they came",
+			shard, indexFile)
+	}
+	if adapter := firstOf(dir, "adapter_model.*"); adapter != "" {
+		return fmt.Sprintf("; %s is an adapter to another model's weights: merge the two first (peft: merge_and_unload, save_pretrained)", adapter)
+	}
+	if file := firstOf(dir, "*.safetensors"); file != "" {
+		return fmt.Sprintf("; there is %s: if it holds the model's weights, rename it to %s", file, singleFile)
+	}
+	if file := firstOf(dir, "*.gguf"); file != "" {
+		return fmt.Sprintf("; there is %s, which can be opened by its own path", file)
+	}
+	return ""
+}
+
+// firstOf is the first file of the folder that one of the patterns fits, "" for none.
+func firstOf(dir string, patterns ...string) string {
+	for _, pattern := range patterns {
+		// The folder's own name may look like a pattern. Errors are about patterns, and these are right.
+		if found, _ := fs.Glob(os.DirFS(dir), pattern); len(found) > 0 {
+			return found[0]
 		}
 	}
 	return ""

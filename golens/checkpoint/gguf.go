@@ -6,12 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 )
 
 const (
 	ggufMagic        = 0x46554747 // "GGUF"
 	ggufMaxDims      = 4
 	defaultAlignment = 32
+	maxTensors       = 1 << 18 // a file of a model has some hundreds, of one with many experts some thousands
+	maxPairs         = 1 << 16 // a file has some dozens
+	maxKey           = 1<<16 - 1
 
 	minMetadataBytes = 8 + 4 + 1         // an empty key, a type, a one-byte value
 	minTensorBytes   = 8 + 4 + 0 + 4 + 8 // an empty name, no dimensions, a type, an offset
@@ -67,11 +72,11 @@ func parseGGUF(path string, data []byte) (*ggufHeader, error) {
 	if err := h.readVersion(c); err != nil {
 		return nil, err
 	}
-	tensors, err := c.count(minTensorBytes, "tensor count")
+	tensors, err := c.count(minTensorBytes, maxTensors, "tensor count")
 	if err != nil {
 		return nil, err
 	}
-	pairs, err := c.count(minMetadataBytes, "metadata count")
+	pairs, err := c.count(minMetadataBytes, maxPairs, "metadata count")
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +103,9 @@ func (h *ggufHeader) readVersion(c *cursor) (err error) {
 	if err != nil {
 		return err
 	}
+	if cause := modelfile.Mistaken(c.data); magic != ggufMagic && cause != "" {
+		return &FormatError{c.path, "file", cause, "a GGUF file"}
+	}
 	if magic != ggufMagic {
 		return c.fail("magic", fmt.Sprintf("%q", c.data[:4]), `"GGUF"; this is not a GGUF file`)
 	}
@@ -118,6 +126,9 @@ func (h *ggufHeader) readPair(c *cursor, index uint64) error {
 	name, err := c.bytes("key")
 	if err != nil {
 		return err
+	}
+	if len(name) > maxKey {
+		return c.fail("key", fmt.Sprintf("%d bytes", len(name)), fmt.Sprintf("at most %d", maxKey))
 	}
 	key := string(name)
 	if !utf8.ValidString(key) {
@@ -147,7 +158,7 @@ func (h *ggufHeader) alignment(path string) (uint64, error) {
 	}
 	a, ok := stored.(uint32)
 	if !ok || a == 0 || a&(a-1) != 0 {
-		return 0, &FormatError{path, `metadata "general.alignment"`, fmt.Sprintf("%v (%T)", stored, stored), "a power of two (uint32)"}
+		return 0, &FormatError{path, `metadata "general.alignment"`, describe(stored), "a power of two (uint32)"}
 	}
 	return uint64(a), nil
 }
@@ -226,23 +237,32 @@ func innermost(shape []uint64) uint64 {
 	return shape[len(shape)-1]
 }
 
-// place checks that every tensor lies in the file, aligned and by itself, and turns offsets into places in the file.
+// place checks that the tensors lie one behind the other in the order of their descriptions, each on the next aligned
+// byte, with nothing behind the last, as the format says; and turns offsets into places in the file. A tensor of another
+// type than it was written with does not pass, unless that takes as many bytes.
 func (h *ggufHeader) place(path string, headerEnd, fileSize, alignment uint64) error {
-	start := (headerEnd + alignment - 1) / alignment * alignment
+	aligned := func(n uint64) uint64 { return (n + alignment - 1) / alignment * alignment }
+	start := aligned(headerEnd)
 	available := fileSize - min(start, fileSize)
-	spans := make([]span, len(h.entries))
+	end, next, last := uint64(0), uint64(0), "the start of the data"
 	for i := range h.entries {
 		e, offset := &h.entries[i], h.offsets[i]
 		field := fmt.Sprintf("tensor %q offset", clip(e.Name))
-		if offset%alignment != 0 {
-			return &FormatError{path, field, strconv.FormatUint(offset, 10), fmt.Sprintf("a multiple of the alignment, %d", alignment)}
+		if offset != next {
+			return &FormatError{path, field, strconv.FormatUint(offset, 10),
+				fmt.Sprintf("%d, the next multiple of %d behind %s (the file is damaged, or a tensor's type or size is)", next, alignment, last)}
 		}
-		if offset > available || uint64(e.size) > available-offset {
+		if e.size > 0 && (offset > available || uint64(e.size) > available-offset) {
 			return &FormatError{path, field, fmt.Sprintf("%d, with %d bytes of %s %v behind it", offset, e.size, e.Kind, e.Shape),
 				fmt.Sprintf("all within the %d bytes of data in the file (it is truncated or damaged)", available)}
 		}
-		spans[i] = span{offset, offset + uint64(e.size), e.Name}
-		e.offset = int(start + offset)
+		e.offset = int(min(start+offset, fileSize)) // an empty tensor may stand behind the last byte
+		end = offset + uint64(e.size)
+		next, last = aligned(end), fmt.Sprintf("tensor %q", clip(e.Name))
 	}
-	return checkSpans(path, spans, false)
+	if len(h.entries) > 0 && available > next {
+		return &FormatError{path, "data", fmt.Sprintf("%d bytes", available),
+			fmt.Sprintf("at most the %d that the tensors take (the file is damaged, or a tensor's type or size is)", next)}
+	}
+	return nil
 }

@@ -48,7 +48,7 @@ func (p *ggufParams) common(config map[string]any) {
 			p.unsupported("this is one of %d files of a split model; join them with llama-gguf-split --merge", n)
 		}
 	}
-	p.unread("rope.scaling.finetuned", "tensor_data_layout", "pooling_type")
+	p.unread()
 }
 
 // vocabulary is the number of rows of the embedding, which metadata may not contradict.
@@ -85,7 +85,10 @@ func (p *ggufParams) gpt2(config map[string]any) {
 	if heads := config["n_head"].(int); p.size("attention.head_count_kv", heads) != heads {
 		p.unsupported("%d heads with another number of key and value heads", heads)
 	}
-	p.headSize(config["n_embd"].(int), config["n_head"].(int), false)
+	size := p.headSize(config["n_embd"].(int), config["n_head"].(int))
+	if stated := p.stated(size); stated != size {
+		p.unsupported("heads of %d numbers, where width and heads give %d", stated, size)
+	}
 }
 
 func (p *ggufParams) llamaKind(config map[string]any) {
@@ -103,7 +106,7 @@ func (p *ggufParams) llamaKind(config map[string]any) {
 	if experts := p.count("expert_count", 0); experts > 0 || p.count("expert_used_count", 0) > 0 {
 		p.unsupported("a mixture of %d experts", experts)
 	}
-	size := p.headSize(config["hidden_size"].(int), heads, true)
+	size := p.stated(p.headSize(config["hidden_size"].(int), heads))
 	if config["model_type"] != "qwen2" || size*heads != config["hidden_size"] {
 		config["head_dim"] = size
 	}
@@ -139,29 +142,34 @@ func (p *ggufParams) identity(config map[string]any) {
 	config["attention_bias"], config["mlp_bias"] = attentionBias, mlpBias
 }
 
-// headSize is the size of a query, key and value of one head.
-func (p *ggufParams) headSize(width, heads int, stated bool) int {
-	if stated && p.has("attention.key_length") {
-		size := p.size("attention.key_length", required)
-		if value := p.size("attention.value_length", size); value != size {
-			p.unsupported("keys of %d but values of %d numbers", size, value)
-		}
-		return size
+// stated is the size of a head that the metadata give, which may be another than that of the width's share.
+func (p *ggufParams) stated(share int) int {
+	size := p.size("attention.key_length", share)
+	if value := p.size("attention.value_length", size); value != size {
+		p.unsupported("keys of %d but values of %d numbers", size, value)
 	}
-	if stated && p.has("attention.value_length") {
-		p.unsupported("a value length without a key length")
-	}
-	if heads > 0 && width%heads != 0 {
+	return size
+}
+
+// headSize is each head's share of the width.
+func (p *ggufParams) headSize(width, heads int) int {
+	if heads > 0 && width%heads != 0 && !p.has("attention.key_length") {
 		p.note(&FormatError{p.g.path, fmt.Sprintf("metadata %q", p.arch+".attention.head_count"), fmt.Sprint(heads),
 			fmt.Sprintf("a divisor of the embedding length, %d", width)})
 	}
-	return width / max(heads, 1)
+	return max(width/max(heads, 1), 1)
 }
 
 // ropeScaling is the rope_scaling of config.json, nil for none. Without a type, a factor means linear scaling.
 func (p *ggufParams) ropeScaling() map[string]any {
 	kind := p.text("rope.scaling.type")
-	factor := p.real("rope.scaling.factor", p.real("rope.scale_linear", 1))
+	name, factor := "rope.scale_linear", 1.0
+	if p.has("rope.scaling.factor") {
+		name = "rope.scaling.factor"
+	}
+	if !p.neutral(name) {
+		factor = p.real(name, factor)
+	}
 	original := p.count("rope.scaling.original_context_length", 0)
 	switch kind {
 	case "", "linear":

@@ -72,14 +72,17 @@ func (c *cursor) u64(part string) (uint64, error) {
 	return binary.LittleEndian.Uint64(b), nil
 }
 
-// count reads a number of things that take at least size bytes each.
-func (c *cursor) count(size uint64, part string) (uint64, error) {
+// count reads a number of things that take at least size bytes each, at most limit of them.
+func (c *cursor) count(size, limit uint64, part string) (uint64, error) {
 	n, err := c.u64(part)
 	if err != nil {
 		return 0, err
 	}
 	if n > c.left()/size {
 		return 0, c.fail(part, fmt.Sprint(n), fmt.Sprintf("at most %d, as many as fit in the %d bytes left in the file", c.left()/size, c.left()))
+	}
+	if n > limit {
+		return 0, c.fail(part, fmt.Sprint(n), fmt.Sprintf("at most %d", limit))
 	}
 	return n, nil
 }
@@ -148,7 +151,7 @@ func (c *cursor) array(depth int) (any, error) {
 	if kind >= ggufTypes {
 		return nil, c.fail("element type", fmt.Sprint(kind), fmt.Sprintf("0 to %d", ggufTypes-1))
 	}
-	n, err := c.count(minimum[kind], "array length")
+	n, err := c.count(minimum[kind], math.MaxUint64, "array length")
 	if err != nil {
 		return nil, err
 	}

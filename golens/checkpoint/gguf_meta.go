@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 )
 
@@ -47,6 +48,18 @@ func (g *GGUF) Int(key string) (int64, error) {
 		return n, nil
 	}
 	return 0, g.mistyped(key, v, want)
+}
+
+// uniform is the one value of an array of integers that are all the same: writers give sizes by layer so.
+func (g *GGUF) uniform(key string) (int64, bool) {
+	if _, ok := g.meta[key]; !ok {
+		return 0, false
+	}
+	list, err := g.Ints(key)
+	if err != nil || len(list) == 0 || slices.ContainsFunc(list, func(n int64) bool { return n != list[0] }) {
+		return 0, false
+	}
+	return list[0], true
 }
 
 // Uint is the non-negative integer of any width under key.
@@ -175,5 +188,23 @@ func getMeta[T any](g *GGUF, key, want string) (T, error) {
 }
 
 func (g *GGUF) mistyped(key string, v any, want string) error {
-	return &FormatError{g.path, fmt.Sprintf("metadata %q", key), fmt.Sprintf("%s (%T)", clip(fmt.Sprint(v)), v), want}
+	return &FormatError{g.path, fmt.Sprintf("metadata %q", clip(key)), describe(v), want}
+}
+
+// describe shows a metadata value with its type, in the format's words.
+func describe(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("the string %q", clip(v))
+	case bool:
+		return fmt.Sprintf("%v (bool)", v)
+	}
+	if list := reflect.ValueOf(v); list.Kind() == reflect.Slice {
+		element := list.Type().Elem().String()
+		if element == "interface {}" {
+			element = "array"
+		}
+		return fmt.Sprintf("an array of %d values of type %s", list.Len(), element)
+	}
+	return fmt.Sprintf("%v (%T)", v, v)
 }

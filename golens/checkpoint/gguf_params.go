@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -49,6 +50,9 @@ func (p *ggufParams) absent(err error, fallback bool) bool {
 func (p *ggufParams) count(name string, fallback int) int {
 	key := p.key(name)
 	n, err := p.g.Int(key)
+	if one, ok := p.g.uniform(key); ok {
+		n, err = one, nil
+	}
 	if p.absent(err, fallback != required) {
 		return fallback
 	}
@@ -67,10 +71,13 @@ func (p *ggufParams) size(name string, fallback int) int {
 	return n
 }
 
-// real is a finite number above zero.
+// real is a finite number above zero; writers that know no floats give whole ones.
 func (p *ggufParams) real(name string, fallback float64) float64 {
 	key := p.key(name)
 	v, err := p.g.Float(key)
+	if n, whole := p.g.Int(key); whole == nil {
+		v, err = float64(n), nil
+	}
 	if p.absent(err, fallback != required) {
 		return fallback
 	}
@@ -93,14 +100,56 @@ func (p *ggufParams) unsupported(format string, args ...any) {
 	p.note(fmt.Errorf("checkpoint: %s: GGUF architecture %q: %w: %s", p.g.path, p.arch, ErrUnsupported, fmt.Sprintf(format, args...)))
 }
 
-// unread notes the first key of the architecture that was neither read nor is known not to matter.
-func (p *ggufParams) unread(harmless ...string) {
-	for _, name := range harmless {
-		p.key(name)
+// neutralMeta are keys that change no number of these architectures at these values. (Where a factor is 0, llama.cpp
+// takes it as not given.)
+var neutralMeta = map[string][]float64{
+	"attention.causal": {1}, "use_parallel_residual": {0}, "logit_scale": {1}, "residual_scale": {1}, "embedding_scale": {1},
+	"rope.scaling.attn_factor": {1}, "rope.scaling.yarn_attn_factor": {1}, "rope.scaling.yarn_log_multiplier": {0},
+	"rope.scaling.yarn_ext_factor": {-1}, "rope.scaling.factor": {0, 1}, "rope.scale_linear": {0, 1},
+	"attn_logit_softcapping": {0}, "final_logit_softcapping": {0}, "attention.scale": {0}, "attention.max_alibi_bias": {0},
+	"attention.clamp_kqv": {0}, "attention.sliding_window": {0}, "attention.q_lora_rank": {0}, "attention.kv_lora_rank": {0},
+	"attention.relative_buckets_count": {0}, "expert_count": {0}, "expert_used_count": {0}, "expert_shared_count": {0},
+	"leading_dense_block_count": {0}, "nextn_predict_layers": {0},
+	"rope.scaling.finetuned": nil, "tensor_data_layout": nil, "pooling_type": nil,
+}
+
+// neutral says whether a key that was not read has a value that changes nothing; nil in the list is any value.
+func (p *ggufParams) neutral(name string) bool {
+	values, known := neutralMeta[name]
+	if !known || values == nil {
+		return known
 	}
+	v := p.g.meta[p.arch+"."+name]
+	n, ok := float64(0), false
+	switch v := v.(type) {
+	case bool:
+		ok = true
+		if v {
+			n = 1
+		}
+	case float32:
+		n, ok = float64(v), true
+	case float64:
+		n, ok = v, true
+	default:
+		var whole int64
+		if whole, ok = p.g.uniform(p.arch + "." + name); !ok {
+			whole, ok = asInt(v)
+		}
+		n = float64(whole)
+	}
+	return ok && slices.Contains(values, n)
+}
+
+// unread notes the first key of the architecture that was neither read nor is known not to matter.
+func (p *ggufParams) unread() {
 	for _, key := range p.g.keys {
-		if name, ours := strings.CutPrefix(key, p.arch+"."); ours && !p.read[name] {
-			p.unsupported("metadata key %q may change the numbers and is not known", key)
+		name, ours := strings.CutPrefix(key, p.arch+".")
+		if p.arch == "gpt2" && strings.HasPrefix(name, "rope.") {
+			continue // it has learned positions
+		}
+		if ours && !p.read[name] && !p.neutral(name) {
+			p.unsupported("metadata key %q, %s, may change the numbers and is not known", clip(key), describe(p.g.meta[key]))
 		}
 	}
 }

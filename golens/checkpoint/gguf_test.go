@@ -204,7 +204,8 @@ func TestGGUFMalformed(t *testing.T) {
 		data []byte
 		says []string
 	}{
-		{"not GGUF", []byte("PK\x03\x04 is a zip archive, not a model"), []string{"magic", "not a GGUF file"}},
+		{"not GGUF", []byte("some other file, not a model"), []string{"magic", "not a GGUF file"}},
+		{"a zip archive", []byte("PK\x03\x04 is a zip archive, not a model"), []string{"zip archive", "safetensors"}},
 		{"too many tensors", ggufHead(3, math.MaxUint64, 0), []string{"tensor count", "18446744073709551615"}},
 		{"too many pairs", ggufHead(3, 0, 1<<40), []string{"metadata count", "1099511627776"}},
 		{"more pairs than there are", append(ggufHead(3, 0, 2).str("k").u32(ggufUint8), "\x01and then no key but text"...), []string{"metadata 1"}},
@@ -226,11 +227,11 @@ func TestGGUFMalformed(t *testing.T) {
 		{"dimension beyond int", info(0, 0, math.MaxUint64), []string{"63-bit"}},
 		{"bytes overflow", info(28, 0, 1<<61), []string{"63-bit"}},
 		{"part of a block", info(2, 0, 33), []string{"whole blocks of 32", "Q4_0"}},
-		{"unaligned offset", info(0, 4, 1), []string{"multiple of the alignment"}},
+		{"unaligned offset", info(0, 4, 1), []string{"found 4, expected 0", "multiple of 32"}},
 		{"beyond the file", info(0, 0, 17), []string{`"w" offset`, "64 bytes of data"}},
-		{"offset beyond the file", info(0, 1<<62, 1), []string{"64 bytes of data"}},
-		{"offset overflows", info(0, math.MaxUint64-31, 16), []string{"64 bytes of data"}},
-		{"overlap", two("v", 32), []string{`"v" offset: found 32`, `"w" ends`}},
+		{"offset beyond the file", info(0, 1<<62, 1), []string{"found 4611686018427387904, expected 0"}},
+		{"offset overflows", info(0, math.MaxUint64-31, 16), []string{"expected 0"}},
+		{"overlap", two("v", 32), []string{`"v" offset: found 32, expected 64`, `behind tensor "w"`}},
 		{"name twice", two("w", 64), []string{`"w" name`, "twice"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -26,7 +27,10 @@ var safetensorsKinds = func() map[string]Kind {
 }()
 
 // File is an open safetensors checkpoint: one file, or the shards that an index names.
-type File struct{ catalog }
+type File struct {
+	catalog
+	lacking []string // shards without a tensor that the index gives them
+}
 
 // OpenSafetensors maps and checks one safetensors file.
 func OpenSafetensors(path string) (*File, error) {
@@ -34,7 +38,7 @@ func OpenSafetensors(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{catalog{path: path}}
+	f := &File{catalog: catalog{path: path}}
 	f.add(storage, entries)
 	return f, nil
 }
@@ -54,6 +58,9 @@ func mapSafetensors(path string) (*tensor.Storage, []Entry, error) {
 
 // parseSafetensors reads the header; the entries it gives lie within data.
 func parseSafetensors(path string, data []byte) ([]Entry, error) {
+	if cause := modelfile.Mistaken(data); cause != "" {
+		return nil, &FormatError{path, "file", cause, "a safetensors file"}
+	}
 	if len(data) < 8 {
 		return nil, &FormatError{path, "header length", fmt.Sprintf("a file of %d bytes", len(data)), "at least 8 bytes"}
 	}
@@ -160,7 +167,7 @@ func (s *safetensorsSection) place(name string, field func(string) string, kind 
 }
 
 func (s *safetensorsSection) check() error {
-	if err := checkSpans(s.path, s.spans, true); err != nil {
+	if err := checkSpans(s.path, s.spans); err != nil {
 		return err
 	}
 	var claimed uint64

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -19,8 +21,8 @@ type shardIndex struct {
 	file    map[string]string // by tensor
 }
 
-// OpenShards maps the shards that an index file names and checks them against it. Tensors that lie in a shard but
-// not in the index are not part of the checkpoint.
+// OpenShards maps the shards that an index file names. A tensor that lies in another shard than the index says is
+// taken from there; one that lies in none is not part of the checkpoint, and neither is one that the index does not name.
 func OpenShards(indexPath string) (*File, error) {
 	index, err := readIndex(indexPath)
 	if err != nil {
@@ -29,7 +31,7 @@ func OpenShards(indexPath string) (*File, error) {
 	if err := index.missing(indexPath); err != nil {
 		return nil, err
 	}
-	f := &File{catalog{path: indexPath}}
+	f := &File{catalog: catalog{path: indexPath}}
 	shards := make(map[string]map[string]Entry, len(index.files))
 	for _, file := range index.files {
 		storage, entries, err := mapSafetensors(filepath.Join(filepath.Dir(indexPath), file))
@@ -43,15 +45,24 @@ func OpenShards(indexPath string) (*File, error) {
 	f.entries = make(map[string]Entry, len(index.tensors))
 	for _, name := range index.tensors {
 		entry, ok := shards[index.file[name]][name]
-		if !ok {
-			f.Close()
-			return nil, &FormatError{indexPath, fmt.Sprintf("weight_map %q", clip(name)), index.file[name], "a shard that holds this tensor; it does not"}
+		for _, file := range index.files {
+			if ok {
+				break
+			}
+			entry, ok = shards[file][name]
 		}
-		f.entries[name] = entry
+		if ok {
+			f.entries[name] = entry
+			f.names = append(f.names, name)
+		} else if !slices.Contains(f.lacking, index.file[name]) {
+			f.lacking = append(f.lacking, index.file[name])
+		}
 	}
-	f.names = index.tensors
 	return f, nil
 }
+
+// Lacking names the shards that by the index hold tensors which they do not hold.
+func (f *File) Lacking() []string { return slices.Clone(f.lacking) }
 
 func byName(storage *tensor.Storage, entries []Entry) map[string]Entry {
 	m := make(map[string]Entry, len(entries))
@@ -63,17 +74,9 @@ func byName(storage *tensor.Storage, entries []Entry) map[string]Entry {
 }
 
 func readIndex(path string) (*shardIndex, error) {
-	info, err := os.Stat(path)
+	data, err := modelfile.Read(path, "shard index", maxHeader)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: open index: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxHeader {
-		return nil, &FormatError{path, "file", fmt.Sprintf("mode %v, %d bytes", info.Mode(), info.Size()),
-			fmt.Sprintf("a regular file of at most %d bytes", maxHeader)}
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: read index: %w", err)
+		return nil, asFormat(err)
 	}
 	return parseIndex(path, data)
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // fieldIndex maps upstream's names to struct fields, fieldNames keeps their order.
@@ -133,7 +135,8 @@ func (c *Config) ToMap() map[string]any {
 	return out
 }
 
-// MarshalJSON writes the fields in upstream's order, then the extra keys sorted.
+// MarshalJSON writes the fields in upstream's order, then the extra keys sorted. Numbers that are not finite are the
+// strings that PlainNumbers knows.
 func (c Config) MarshalJSON() ([]byte, error) {
 	var out bytes.Buffer
 	write := func(name string, value any) error {
@@ -178,6 +181,9 @@ func (c Config) MarshalJSON() ([]byte, error) {
 func withPoints(value any) any {
 	switch v := value.(type) {
 	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return pyjson.Kept(v)
+		}
 		if text := strconv.FormatFloat(v, 'g', -1, 64); v == math.Trunc(v) && !strings.ContainsAny(text, "eIN") {
 			return json.RawMessage(text + ".0")
 		}
@@ -216,7 +222,8 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// PlainNumbers copies a decoded JSON value with every json.Number in it turned into an int or a float64.
+// PlainNumbers copies a decoded JSON value with every json.Number in it, and what pyjson.Quote made, turned into an int
+// or a float64.
 func PlainNumbers(value any) any {
 	switch v := value.(type) {
 	case json.Number:
@@ -224,10 +231,14 @@ func PlainNumbers(value any) any {
 			return int(n)
 		}
 		f, err := v.Float64()
-		if err != nil {
-			return v // out of range: whoever reads it as a number says so
+		if err != nil && !math.IsInf(f, 0) { // too large is infinite, as in Python
+			return v
 		}
 		return f
+	case string:
+		if f, ok := pyjson.Number(v); ok {
+			return f
+		}
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {

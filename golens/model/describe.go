@@ -15,6 +15,7 @@ type Description struct {
 	Aliases    [][2]string            `json:"aliases"`    // alias and canonical name, in hook_dict's order
 	Windows    []int                  `json:"windows"`    // how far back attention looks in each layer; 0: all the way
 	StateDict  []string               `json:"state_dict"` // "blocks.0.attn.q.weight", in upstream's order
+	Warnings   []string               `json:"warnings"`   // what its user should hear of
 }
 
 // PointDescription is a hook point. Silent ones never fire in this family.
@@ -64,7 +65,8 @@ func (m *Model) Describe() (*Description, error) {
 	}
 	defer m.end()
 	tree := &m.Spec.Tree
-	d := &Description{Family: m.Spec.Family, Config: m.Config(), Aliases: m.Hooks.Aliases(), Windows: m.Spec.Attention.Windows, StateDict: tree.StateDict}
+	d := &Description{Family: m.Spec.Family, Config: m.Config(), Aliases: m.Hooks.Aliases(), Windows: m.Spec.Attention.Windows,
+		StateDict: tree.StateDict, Warnings: m.Spec.Warnings}
 	owners := m.owners()
 	for _, c := range tree.Components {
 		cd := ComponentDescription{Name: c.Name, Class: c.Class, Hooks: []int{}, Params: []ParamDescription{}, Views: []ViewDescription{}}

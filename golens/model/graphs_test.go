@@ -14,7 +14,7 @@ import (
 func TestValueNames(t *testing.T) {
 	hf := map[string]any{"architectures": []any{"LlamaForCausalLM"}, "num_hidden_layers": 2, "num_attention_heads": 4,
 		"num_key_value_heads": 2, "hidden_size": 8, "intermediate_size": 12, "vocab_size": 9}
-	spec, err := arch.FromHF(hf, nil)
+	spec, err := arch.FromHF(hf, arch.Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package model
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +18,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -67,8 +67,8 @@ func (s stored) Load(name string, dt tensor.DType) (*tensor.Tensor, error) {
 	return cast(t, dt)
 }
 
-// Open loads a model from a folder (config.json and safetensors) or a .gguf file. It ends between two tensors when the
-// context does, and leaves nothing.
+// Open loads a model from a folder (config.json and safetensors) or a GGUF file, whatever its name. It ends between two
+// tensors when the context does, and leaves nothing.
 func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -80,10 +80,19 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if info.IsDir() {
 		return openFolder(ctx, path, o)
 	}
-	if strings.EqualFold(filepath.Ext(path), ".gguf") {
+	gguf, err := modelfile.IsGGUF(path)
+	if err != nil {
+		return nil, err
+	}
+	if gguf || strings.EqualFold(filepath.Ext(path), ".gguf") {
 		return openGGUF(ctx, path, o)
 	}
-	return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is neither a folder with config.json and safetensors nor a .gguf file", path)}
+	what, err := modelfile.What(path)
+	if err != nil {
+		return nil, err
+	}
+	return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is not a GGUF file: it is %s; for a Hugging Face model pass its folder, %s",
+		path, what, filepath.Dir(path))}
 }
 
 func (o *Options) check() error {
@@ -104,31 +113,45 @@ func openFolder(ctx context.Context, dir string, o Options) (*Model, error) {
 		return nil, err
 	}
 	defer source.Close()
-	tok, err := folderTokenizer(dir)
-	if err != nil {
-		return nil, err
-	}
 	m, err := fromTensors(ctx, hf, stored{source}, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w%s", dir, err, lacking(source, err))
 	}
-	m.tokenizer = tok
+	if m.tokenizer, err = folderTokenizer(dir); err != nil {
+		m.Close()
+		return nil, err
+	}
 	return m, nil
 }
 
+// lacking adds to an error about missing tensors which shards should have held them.
+func lacking(source checkpoint.Source, err error) string {
+	file, ok := source.(*checkpoint.File)
+	if !ok || !errors.Is(err, arch.ErrMissingTensor) {
+		return ""
+	}
+	if shards := file.Lacking(); len(shards) > 0 {
+		return fmt.Sprintf("; by the index %s should hold more tensors than there are: not downloaded whole, or another model's",
+			strings.Join(shards, ", "))
+	}
+	return ""
+}
+
+// maxConfig bounds config.json, which is read whole. Those with the longest lists have some hundred kilobytes.
+const maxConfig = 8 << 20
+
 func readConfig(dir string) (map[string]any, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not a model folder: it has no config.json (expected config.json and safetensors, or the path of a .gguf file): %w", dir, err)
+	path := filepath.Join(dir, "config.json")
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a model folder: it has no config.json (expected config.json and safetensors, or the path of a GGUF file): %w", dir, err)
 	}
+	raw, err := modelfile.Read(path, "config.json", maxConfig)
 	if err != nil {
-		return nil, fmt.Errorf("model: read config: %w", err)
+		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var hf map[string]any
-	if err := decoder.Decode(&hf); err != nil {
-		return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is not JSON: %v", filepath.Join(dir, "config.json"), err)}
+	hf, err := config.ParseObject(raw)
+	if err != nil {
+		return nil, &config.Error{Kind: config.ValueError, Text: fmt.Sprintf("%s is %v; expected a JSON object", path, err)}
 	}
 	return hf, nil
 }
@@ -143,9 +166,16 @@ func FromTensors(ctx context.Context, hf map[string]any, o Options) (*Model, err
 }
 
 func fromTensors(ctx context.Context, hf map[string]any, source Tensors, o Options) (*Model, error) {
-	spec, err := arch.FromHF(o.override(hf), nil)
+	shapes := source.Shapes()
+	spec, err := arch.FromHF(o.override(hf), arch.Checkpoint{Shapes: shapes})
 	if err != nil {
 		return nil, err
+	}
+	if err := o.heeded(spec); err != nil {
+		return nil, err
+	}
+	if heads := arch.OtherHeads(shapes); len(heads) > 0 {
+		spec.Warnings = append(spec.Warnings, "the checkpoint's other head is not loaded: "+strings.Join(heads, ", "))
 	}
 	return assemble(ctx, spec, source, o, nil)
 }
@@ -162,6 +192,17 @@ func (o *Options) override(hf map[string]any) map[string]any {
 		merged[key] = o.NCtx
 	}
 	return merged
+}
+
+// heeded refuses overrides that nothing reads: what a file has too much is passed over, what a caller asks for is not.
+func (o *Options) heeded(spec *arch.Spec) error {
+	for _, key := range spec.Ignored {
+		if _, asked := o.Overrides[key]; asked {
+			return &config.Error{Kind: config.ValueError, Field: "hf_config_overrides", Text: fmt.Sprintf("%q is no key that a %s "+
+				"reads, so it would change nothing", key, spec.Architecture)}
+		}
+	}
+	return nil
 }
 
 // naming says how a checkpoint's names and row orders differ from Hugging Face's; nil: not at all.

@@ -55,8 +55,11 @@ func ggufSpec(file *checkpoint.GGUF, o Options) (*arch.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, err := arch.FromHF(o.override(hf), file.Transposed)
+	spec, err := arch.FromHF(o.override(hf), arch.Checkpoint{Transposed: file.Transposed, Shapes: stored{file}.Shapes()})
 	if err != nil {
+		return nil, err
+	}
+	if err := o.heeded(spec); err != nil {
 		return nil, err
 	}
 	if _, ok := file.Entry(ropeFactors); !ok {

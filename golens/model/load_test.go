@@ -28,7 +28,7 @@ func asHuggingFace(t *testing.T, path string) (map[string]any, model.Memory) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := arch.FromHF(hf, nil)
+	spec, err := arch.FromHF(hf, arch.Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(empty, "nowhere"), model.Options{}, fs.ErrNotExist, "nowhere"},
 		{empty, model.Options{}, nil, "no config.json"},
 		{folder, model.Options{}, nil, "is not JSON"},
-		{write("model.onnx", "x"), model.Options{}, nil, "neither a folder with config.json"},
+		{write("model.onnx", "x"), model.Options{}, nil, "pass its folder"},
 		{write("model.gguf", "GGUF"), model.Options{}, nil, "model.gguf"},
 		{empty, model.Options{DType: "float33"}, nil, "float33"},
 		{empty, model.Options{DType: "int32"}, nil, "expected one of float32, float64, float16, bfloat16"},

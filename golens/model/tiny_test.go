@@ -43,7 +43,7 @@ func llamaConfig(architecture string, extra map[string]any) map[string]any {
 // randomWeights makes what a checkpoint of that config holds; tied tensors only once.
 func randomWeights(t testing.TB, hf map[string]any) model.Memory {
 	t.Helper()
-	spec, err := arch.FromHF(hf, nil)
+	spec, err := arch.FromHF(hf, arch.Checkpoint{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // FromDir reads the tokenizer of a Hugging Face model folder.
@@ -134,7 +135,7 @@ func readJinja(dir string) (map[string]string, error) {
 		files = nil
 	}
 	for _, path := range append(files, filepath.Join(dir, "chat_template.jinja")) {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -151,12 +152,12 @@ func readJinja(dir string) (map[string]string, error) {
 }
 
 func readOptionalJSON(path string, to any) error {
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, to)
+		err = json.Unmarshal(pyjson.Quote(raw), to)
 	}
 	if err != nil {
 		return fmt.Errorf("tokenizer: %s: %w", path, err)
@@ -167,7 +168,7 @@ func readOptionalJSON(path string, to any) error {
 // backend builds the tokenizer itself.
 func (c *folderConfig) backend(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, "tokenizer.json")
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if err == nil {
 		t, err := parse(raw)
 		if err != nil {
@@ -193,7 +194,7 @@ func (c *folderConfig) backend(dir string) (*Tokenizer, error) {
 func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
 	var vocab map[string]int32
 	vocabPath, mergesPath := filepath.Join(dir, "vocab.json"), filepath.Join(dir, "merges.txt")
-	raw, err := os.ReadFile(vocabPath)
+	raw, err := readFile(vocabPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("tokenizer: %s has neither tokenizer.json nor vocab.json and merges.txt: %w", dir, err)
 	}
@@ -206,7 +207,7 @@ func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", vocabPath, err)
 	}
-	lines, err := os.ReadFile(mergesPath)
+	lines, err := readFile(mergesPath)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

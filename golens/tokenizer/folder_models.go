@@ -75,7 +75,7 @@ func (c *folderConfig) fromVocabulary(dir string) (*Tokenizer, error) {
 		return c.fromVocabAndMerges(dir)
 	}
 	path := filepath.Join(dir, name)
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

@@ -21,6 +21,8 @@ const module = "github.com/transformer-lens-go/transformer-lens-go/"
 // The layers, uppermost first. A folder below one of these belongs to it.
 var layers = []string{
 	"kernels",
+	"golens/modelfile",
+	"golens/pyjson",
 	"golens/tensor",
 	"golens/config",
 	"golens/hook",
@@ -38,11 +40,13 @@ var layers = []string{
 // Layers that use less than what is above them.
 var narrower = map[string][]string{
 	"kernels":           {},
+	"golens/modelfile":  {},
 	"golens/tensor":     {},
-	"golens/config":     {},
-	"golens/checkpoint": {"golens/tensor"},
+	"golens/pyjson":     {},
+	"golens/config":     {"golens/pyjson"},
+	"golens/checkpoint": {"golens/modelfile", "golens/tensor"},
 	"golens/arch":       {"golens/config"},
-	"golens/tokenizer":  {},
+	"golens/tokenizer":  {"golens/modelfile", "golens/pyjson"},
 }
 
 // kernels are reached through a backend; pybind sets the number of their threads and the library they open.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,8 @@ class EngineModel:
         self._describe()
 
     def _describe(self) -> None:
-        told = json.loads(errors.call(go.ModelDescribe, self.handle))
+        told = json.loads(_with_words(errors.call(go.ModelDescribe, self.handle)))
+        self.warnings: list[str] = told["warnings"] or []
         self.cfg: dict[str, Any] = told["cfg"]
         self.dtype: str = self.cfg["dtype"]
         self.family: str = told["family"]
@@ -81,6 +83,7 @@ class EngineModel:
         tensors: Mapping[str, Any],
         *,
         dtype: str = "float32",
+        config_overrides: dict[str, Any] | None = None,
         n_ctx: int | None = None,
         name: str = "",
     ) -> EngineModel:
@@ -92,6 +95,7 @@ class EngineModel:
                 "config": config,
                 "tensors": {key: borrowed.add(value) for key, value in kept.items()},
                 "dtype": dtype,
+                "config_overrides": config_overrides or {},
                 "n_ctx": n_ctx,
                 "name": name,
             }
@@ -134,6 +138,12 @@ class EngineModel:
 def _own(make: Any, options: dict[str, Any]) -> native.Owned:
     """A model made by these options; signals are looked for meanwhile."""
     return native.Owned(go.ModelClose, make, json.dumps(options), native.Dispatcher(None))
+
+
+def _with_words(text: str) -> str:
+    """JSON of the engine with Python's words for numbers that are not finite; the engine writes them as strings that
+    begin with no character."""
+    return re.sub('"\ufdd0(NaN|-?Infinity)"', r"\1", text)
 
 
 def _in_rows(tensor: Any) -> Any:

@@ -36,8 +36,8 @@ def find_model(name: str | os.PathLike[str], revision: str | None = None) -> Pat
     path = Path(os.fspath(name)).expanduser()
     if path.is_dir():
         return _model_in(path)
-    if path.is_file():
-        return _model_file(path)
+    if path.exists():
+        return path  # the engine says what it is, if it is no GGUF file
     if _looks_like_path(os.fspath(name)):
         raise FileNotFoundError(f"there is no file or folder {os.fspath(name)!r}{_near(path)}")
     repo = os.fspath(name)
@@ -105,7 +105,7 @@ def _cache_folder() -> Path:
 
 def _model_in(folder: Path) -> Path:
     """The folder itself, or the one GGUF file it holds in place of a config.json."""
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").exists():
         return folder
     files = sorted(folder.glob("*.gguf"))
     if len(files) == 1:
@@ -120,17 +120,6 @@ def _model_in(folder: Path) -> Path:
     )
 
 
-def _model_file(path: Path) -> Path:
-    if path.suffix.lower() == ".gguf":
-        return path
-    with path.open("rb") as file:
-        if file.read(4) == b"GGUF":
-            return path
-    raise ValueError(
-        f"{path} is not a GGUF file; for a Hugging Face model pass its folder, {path.parent}"
-    )
-
-
 def _is_complete(snapshot: Path) -> bool:
     """Whether a snapshot holds a configuration and weights, or one GGUF file."""
     if not (snapshot / "config.json").is_file():
@@ -140,8 +129,11 @@ def _is_complete(snapshot: Path) -> bool:
     index = snapshot / "model.safetensors.index.json"
     if not index.is_file():
         return False
-    shards = json.loads(index.read_text())["weight_map"].values()
-    return all((snapshot / shard).is_file() for shard in set(shards))
+    try:
+        shards = set(json.loads(index.read_text())["weight_map"].values())
+        return all((snapshot / shard).is_file() for shard in shards)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return True  # nothing more to fetch: the engine says what is wrong with it
 
 
 def _download(repo: str, revision: str | None, cached: Path | None) -> Path:

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ def boot_transformers(
         engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype)
         if tokenizer is None:
             tokenizer = _tokenizer_of(engine, name)
+    for warning in engine.warnings:
+        warnings.warn(f"{name}: {warning}", UserWarning, stacklevel=3)
     bridge = TransformerBridge(engine)
     bridge.cfg.trust_remote_code = trust_remote_code
     bridge.set_tokenizer(tokenizer)
@@ -140,9 +143,8 @@ def _open(
     source: Path, overrides: dict[str, Any], n_ctx: int | None, name: str, dtype: str
 ) -> EngineModel:
     """The engine model of a folder or a GGUF file."""
-    _warn_of_long_context(source, n_ctx)
     try:
-        return EngineModel.open(
+        engine = EngineModel.open(
             str(source), dtype=dtype, config_overrides=overrides, n_ctx=n_ctx, name=name
         )
     except ValueError as error:
@@ -153,6 +155,8 @@ def _open(
                 "it was trained with"
             )
         raise
+    _warn_of_long_context(source, n_ctx)
+    return engine
 
 
 def _tokenizer_of(engine: EngineModel, name: str) -> ModelTokenizer | None:
@@ -190,8 +194,14 @@ def _share(hf_model: Any, overrides: dict[str, Any], n_ctx: int | None, name: st
     elsewhere = {str(tensor.device) for tensor in tensors.values()} - {"cpu"}
     if elsewhere:
         raise ValueError(f"hf_model must be on the CPU, it is on {', '.join(sorted(elsewhere))}")
-    config = {**_plain(config), **overrides}
-    return EngineModel.from_state(config, tensors, dtype=_widest(tensors), n_ctx=n_ctx, name=name)
+    return EngineModel.from_state(
+        _plain(config),
+        tensors,
+        dtype=_widest(tensors),
+        config_overrides=overrides,
+        n_ctx=n_ctx,
+        name=name,
+    )
 
 
 def _widest(tensors: dict[str, Any]) -> str:
@@ -216,11 +226,12 @@ def _plain(value: Any) -> Any:
 
 
 def _warn_of_long_context(source: Path, n_ctx: int | None) -> None:
-    """Warn of sequences longer than those the model was trained on."""
+    """Warn of sequences longer than those the model was trained on; its folder has been read."""
     if n_ctx is None or not source.is_dir():
         return
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    trained = next((config[key] for key in _N_CTX_KEYS if config.get(key)), n_ctx)
+    lengths = (config.get(key) for key in _N_CTX_KEYS)
+    trained = next((length for length in lengths if type(length) is int and length > 0), n_ctx)
     if n_ctx > trained:
         logging.warning(
             "n_ctx=%d is more than the %d positions the model was trained on; what it says beyond "
