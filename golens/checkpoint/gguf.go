@@ -244,7 +244,7 @@ func (h *ggufHeader) place(path string, headerEnd, fileSize, alignment uint64) e
 	aligned := func(n uint64) uint64 { return (n + alignment - 1) / alignment * alignment }
 	start := aligned(headerEnd)
 	available := fileSize - min(start, fileSize)
-	end, next, last := uint64(0), uint64(0), "the start of the data"
+	next, last := uint64(0), "the start of the data"
 	for i := range h.entries {
 		e, offset := &h.entries[i], h.offsets[i]
 		field := fmt.Sprintf("tensor %q offset", clip(e.Name))
@@ -257,8 +257,7 @@ func (h *ggufHeader) place(path string, headerEnd, fileSize, alignment uint64) e
 				fmt.Sprintf("all within the %d bytes of data in the file (it is truncated or damaged)", available)}
 		}
 		e.offset = int(min(start+offset, fileSize)) // an empty tensor may stand behind the last byte
-		end = offset + uint64(e.size)
-		next, last = aligned(end), fmt.Sprintf("tensor %q", clip(e.Name))
+		next, last = aligned(offset+uint64(e.size)), fmt.Sprintf("tensor %q", clip(e.Name))
 	}
 	if len(h.entries) > 0 && available > next {
 		return &FormatError{path, "data", fmt.Sprintf("%d bytes", available),

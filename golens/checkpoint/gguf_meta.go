@@ -62,6 +62,26 @@ func (g *GGUF) uniform(key string) (int64, bool) {
 	return list[0], true
 }
 
+// number is any number under key, or a bool as 0 or 1, or the one number of an array.
+func (g *GGUF) number(key string) (float64, bool) {
+	switch v := g.meta[key].(type) {
+	case bool:
+		if v {
+			return 1, true
+		}
+		return 0, true
+	case float32:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	if n, ok := g.uniform(key); ok {
+		return float64(n), true
+	}
+	n, err := g.Int(key)
+	return float64(n), err == nil
+}
+
 // Uint is the non-negative integer of any width under key.
 func (g *GGUF) Uint(key string) (uint64, error) {
 	const want = "a non-negative integer"

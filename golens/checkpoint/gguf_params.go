@@ -119,25 +119,7 @@ func (p *ggufParams) neutral(name string) bool {
 	if !known || values == nil {
 		return known
 	}
-	v := p.g.meta[p.arch+"."+name]
-	n, ok := float64(0), false
-	switch v := v.(type) {
-	case bool:
-		ok = true
-		if v {
-			n = 1
-		}
-	case float32:
-		n, ok = float64(v), true
-	case float64:
-		n, ok = v, true
-	default:
-		var whole int64
-		if whole, ok = p.g.uniform(p.arch + "." + name); !ok {
-			whole, ok = asInt(v)
-		}
-		n = float64(whole)
-	}
+	n, ok := p.g.number(p.arch + "." + name)
 	return ok && slices.Contains(values, n)
 }
 

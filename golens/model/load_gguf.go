@@ -12,6 +12,7 @@ import (
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
 )
 
@@ -151,7 +152,12 @@ func OpenTokenizer(path string) (*tokenizer.Tokenizer, error) {
 		return nil, fmt.Errorf("model: open tokenizer: %w", err)
 	case info.IsDir():
 		return folderTokenizer(path)
-	case !strings.EqualFold(filepath.Ext(path), ".gguf"):
+	}
+	gguf, err := modelfile.IsGGUF(path)
+	if err != nil {
+		return nil, err
+	}
+	if !gguf && !strings.EqualFold(filepath.Ext(path), ".gguf") {
 		return tokenizer.FromFile(path)
 	}
 	file, err := checkpoint.OpenGGUF(path)

@@ -220,11 +220,10 @@ def test_fault_F12_numbers_that_are_not_finite(tmp_path: Path) -> None:
 def test_fault_F17_malformed_configs_are_value_errors(text: str, tmp_path: Path) -> None:
     folder = write_llama(tmp_path / "m")
     (folder / "config.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError) as caught:
-        boot(folder)
-    assert not any(word in str(caught.value) for word in GO_WORDS)
-    with pytest.raises(ValueError):
-        boot(folder, n_ctx=7)
+    for n_ctx in (None, 7):
+        with pytest.raises(ValueError, match=r"config|unknown architecture") as caught:
+            boot(folder, n_ctx=n_ctx)
+        assert not any(word in str(caught.value) for word in GO_WORDS)
 
 
 @pytest.mark.parametrize("value", [{"a": None}, [1, "x"], "x", True, 1.5, -1], ids=str)
@@ -241,10 +240,12 @@ def test_fault_F17_values_of_wrong_kinds_are_named_as_the_file_has_them(
         "head_dim",
         "sliding_window",
     ]:
+        said = ""
         try:
             boot(folder, hf_config_overrides={key: value})
         except (ValueError, NotImplementedError) as error:
-            assert not any(word in str(error) for word in GO_WORDS), error
+            said = str(error)
+        assert not any(word in said for word in GO_WORDS), said
 
 
 def test_fault_F17_arguments_of_wrong_kinds(tmp_path: Path) -> None:
