@@ -3,11 +3,9 @@
 Runs a clean prompt and a corrupted one, then the corrupted one again for every layer, with the
 residual stream of the clean run put back at one position in each row of a batch. 1 means that this
 restores the clean answer wholly, 0 that it does nothing.
-
-Usage: python activation_patching.py MODEL
 """
 
-import sys
+import argparse
 
 from transformer_lens_go import TransformerBridge
 
@@ -17,7 +15,10 @@ RIGHT, WRONG = " Mary", " John"
 
 
 def main() -> None:
-    model = TransformerBridge.boot_transformers(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a .gguf file, a Hugging Face folder or a repository id")
+    options = parser.parse_args()
+    model = TransformerBridge.boot_transformers(options.model)
     right, wrong = model.to_single_token(RIGHT), model.to_single_token(WRONG)
     clean_tokens, corrupted_tokens = model.to_tokens(CLEAN), model.to_tokens(CORRUPTED)
 

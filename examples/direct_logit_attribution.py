@@ -3,11 +3,9 @@
 The final residual stream is the sum of what the embedding and every attention and MLP layer wrote.
 The final norm, with its scale held at what it was, and the unembedding are linear, so the logit is
 a sum too.
-
-Usage: python direct_logit_attribution.py MODEL
 """
 
-import sys
+import argparse
 
 from transformer_lens_go import TransformerBridge
 
@@ -15,7 +13,10 @@ PROMPT = "The capital of France is"
 
 
 def main() -> None:
-    model = TransformerBridge.boot_transformers(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a .gguf file, a Hugging Face folder or a repository id")
+    options = parser.parse_args()
+    model = TransformerBridge.boot_transformers(options.model)
     logits, cache = model.run_with_cache(PROMPT)
     answer = int(logits[0, -1].argmax())
 

@@ -1,11 +1,8 @@
 """A first look into a language model: what it expects next, when it makes up its mind, and which
 heads matter.
 
-Usage: python first_look.py [MODEL] [--prompt TEXT] [--html FILE]
-
-MODEL is a .gguf file, a Hugging Face folder or a repository id; without it, a SmolLM2 file in
-.cache/ is used. Tables go to the terminal, pictures to one HTML page (default:
-examples/out/first_look.html). Needs rich and plotly; torch is used if it is there, and not needed.
+Tables go to the terminal, pictures to one HTML page. Needs rich; torch is used if it is there, and
+not needed.
 """
 
 from __future__ import annotations
@@ -39,8 +36,7 @@ def as_numpy(values: Any) -> np.ndarray:
 
 
 def logit_lens(model: Any, cache: ActivationCache) -> np.ndarray:
-    """Log-probabilities of the next token as if each layer were the last: [layers + 1, pos, "
-    "vocabulary]."""
+    """Log-probabilities of the next token as if each layer were the last: [layers + 1, pos, vocabulary]."""
     streams = cache.accumulated_resid(apply_ln=True)
     return np.stack([log_softmax(model.unembed(stream))[0] for stream in streams])
 
@@ -158,10 +154,19 @@ def default_model() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A first look into a language model.")
-    parser.add_argument("model", nargs="?", help="a .gguf file, a folder or a repository id")
-    parser.add_argument("--prompt", default=PROMPT)
-    parser.add_argument("--html", type=Path, default=HERE / "out" / "first_look.html")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "model",
+        nargs="?",
+        help="a .gguf file, a Hugging Face folder or a repository id (default: a SmolLM2 file in .cache/)",
+    )
+    parser.add_argument("--prompt", default=PROMPT, help="default: %(default)r")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        default=HERE / "out" / "first_look.html",
+        help="where the page goes (default: examples/out/first_look.html)",
+    )
     options = parser.parse_args()
     console = Console()
 

@@ -1,47 +1,24 @@
-"""The pictures of first_look.py: one HTML page that needs nothing beside itself. Knows nothing of
-models.
+"""The pictures of first_look.py: one HTML page that needs nothing beside itself. Knows nothing of models.
+
+Beside each picture stands the code that finds out what it shows. The style is in first_look.css, the attention
+patterns are drawn by first_look.js, the colours of cells come from first_look_colours.py.
 """
 
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.io import to_html
-from plotly.subplots import make_subplots
+from first_look_colours import STEPS, level, scale_css
 
-INK, MUTED, GRID = "#1f2430", "#667085", "#e6e8ee"
-BLUE, ORANGE = "#2457c5", "#d97706"
-SERIES = [BLUE, ORANGE, "#0f8a6c", "#9333b5", "#c2334d"]
-PALE_TO_BLUE = [[0.0, "#f7f9fe"], [0.15, "#d3e0fa"], [0.45, "#86abec"], [1.0, "#173f94"]]
-RED_TO_BLUE = [
-    [0.0, "#9f1d38"],
-    [0.25, "#e58a97"],
-    [0.5, "#fafafa"],
-    [0.75, "#8db0ec"],
-    [1.0, "#173f94"],
-]
+HERE = Path(__file__).resolve().parent
 
-STYLE = f"""
-body {{ margin: 0; background: #f4f5f8; color: {INK}; line-height: 1.5;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }}
-main {{ max-width: 1080px; margin: 0 auto; padding: 40px 20px 80px; }}
-h1 {{ font-size: 30px; margin: 0 0 6px; }}
-h2 {{ font-size: 19px; margin: 0 0 4px; }}
-p {{ margin: 0; color: {MUTED}; }}
-.prompt {{ margin: 18px 0 0; font-size: 16px; color: {INK}; }}
-.token {{ background: #e3ebfb; border-radius: 4px; padding: 1px 4px; margin: 0 1px;
-  font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 14px; white-space: pre; }}
-.answer {{ background: #173f94; color: white; }}
-section {{ background: white; border: 1px solid {GRID}; border-radius: 10px; margin-top: 24px;
-  padding: 22px 24px 12px; }}
-section p {{ margin-bottom: 10px; max-width: 78ch; }}
-.scroll {{ overflow-x: auto; }}
-.scroll > div {{ min-width: 760px; }}
-"""
+# What stands for characters that cannot be seen. Each is unlike what tokens have: a dot is a dot.
+MARKS = {" ": "␣", "\u00a0": "⍽", "\n": "⏎", "\r": "␍", "\t": "⇥"}
+NAMES = {"\u00a0": "nbsp"}  # where there may be no glyph
 
 
 @dataclass(frozen=True)
@@ -61,14 +38,23 @@ class Findings:
 
 
 def visible(token: str) -> str:
-    """A token with its leading space and line ends made visible."""
-    token = token.replace("\n", "⏎").replace("\t", "⇥")
-    return "·" + token[1:] if token.startswith(" ") else token
+    """A token with marks for spaces, line ends and other characters that cannot be seen."""
+    return "".join(_marked(character) for character in token)
 
 
-def places(found: Findings) -> list[str]:
-    """Labels of positions, each different from the others."""
-    return [f"{visible(token)} <sub>{index}</sub>" for index, token in enumerate(found.tokens)]
+def _marked(character: str) -> str:
+    if character in MARKS:
+        return MARKS[character]
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
+
+
+def token_html(token: str) -> str:
+    """`visible` for the page: marks are set off from characters that tokens have themselves."""
+    shown = []
+    for character in token:
+        mark = NAMES.get(character, _marked(character))
+        shown.append(html.escape(mark) if mark == character else f"<i>{html.escape(mark)}</i>")
+    return "".join(shown)
 
 
 def layer_names(count: int) -> list[str]:
@@ -76,270 +62,260 @@ def layer_names(count: int) -> list[str]:
     return ["embedding", *(f"layer {index}" for index in range(count - 1))]
 
 
-def styled(figure: go.Figure, height: int, **layout: object) -> go.Figure:
-    """The look that all pictures share."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-        **layout,
-    )
-    figure.update_xaxes(automargin=True, gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(automargin=True, gridcolor=GRID, zeroline=False)
-    return figure
+# pictures
 
 
-def candidates_figure(found: Findings) -> go.Figure:
+def candidates_picture(found: Findings) -> str:
     """Bars of the likeliest next tokens."""
-    share = found.probabilities
-    bars = go.Bar(
-        x=share,
-        y=[f"<b>{html.escape(visible(token))}</b>" for token in found.candidates],
-        orientation="h",
-        marker_color=[BLUE, *["#a9c1ef"] * (len(share) - 1)],
-        text=[f"{value:.1%}" for value in share],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+    most = float(found.probabilities.max())
+    rows = (
+        f"<b>{token_html(token)}</b>"
+        f'<div class="bar" style="width:{share / most:.1%}"></div><span>{share:.1%}</span>'
+        for token, share in zip(found.candidates, found.probabilities, strict=True)
     )
-    figure = styled(go.Figure(bars), 34 * len(share) + 50, bargap=0.25)
-    figure.update_xaxes(tickformat=".0%", range=[0, min(1.0, float(share.max()) * 1.15)])
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure
+    return f'<div class="bars">{"".join(rows)}</div>'
 
 
-def lens_figure(found: Findings) -> go.Figure:
-    """What the model would say at each position after each layer."""
-    share = found.lens_probabilities
-    words = [[visible(token) for token in row] for row in found.lens_tokens]
-    figure = go.Figure(
-        go.Heatmap(
-            z=share,
-            x=places(found),
-            y=layer_names(len(share)),
-            text=[[html.escape(word[:9]) for word in row] for row in words],
-            texttemplate="%{text}",
-            textfont={"size": 11},
-            customdata=words,
-            colorscale=PALE_TO_BLUE,
-            zmin=0,
-            zmax=1,
-            xgap=1,
-            ygap=1,
-            colorbar={"title": "probability", "tickformat": ".0%", "thickness": 12},
-            hovertemplate="%{y}, after %{x}<br><b>%{customdata}</b> %{z:.1%}<extra></extra>",
-        )
-    )
-    for layer, row in enumerate(found.lens_tokens):
-        for position, token in enumerate(row):
-            if token == found.candidates[0]:
-                figure.add_shape(
-                    type="rect",
-                    x0=position - 0.5,
-                    x1=position + 0.5,
-                    y0=layer - 0.5,
-                    y1=layer + 0.5,
-                    line={"color": ORANGE, "width": 2.5},
-                )
-    styled(figure, 22 * len(share) + 90)
-    figure.update_xaxes(side="top", showgrid=False, tickangle=-35)
-    figure.update_yaxes(showgrid=False)
-    return figure
-
-
-def rise_figure(found: Findings) -> go.Figure:
-    """How the likeliest answers grow from layer to layer."""
-    figure = go.Figure()
-    names = ["emb", *map(str, range(len(found.ranks) - 1))]
-    for index, colour in enumerate(SERIES[: len(found.candidates)]):
-        figure.add_scatter(
-            x=names,
-            y=found.ranks[:, index],
-            name=visible(found.candidates[index]),
-            mode="lines+markers",
-            line={"color": colour, "width": 3 if index == 0 else 1.8},
-            marker={"size": 6 if index == 0 else 4},
-            hovertemplate="place %{y:,}",
-        )
-    styled(figure, 360, hovermode="x unified", legend={"orientation": "h", "y": 1.12, "x": 0})
-    figure.update_yaxes(
-        title="place", type="log", autorange="reversed", tickvals=[10**n for n in range(6)]
-    )
-    figure.update_xaxes(title="after layer", type="category", tickangle=0)
-    return figure
-
-
-def attention_figure(found: Findings) -> go.Figure:
-    """The attention patterns of one layer at a time, chosen by a slider."""
-    n_layers, n_heads = found.patterns.shape[:2]
-    upper = n_layers // 2
-    shown = upper + int(np.abs(found.ablations[upper:]).max(axis=1).argmax())
-    columns = min(3, n_heads)
-    rows = -(-n_heads // columns)
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=[f"head {head}" for head in range(n_heads)],
-        shared_xaxes=True,
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-        vertical_spacing=0.05,
-    )
-    labels = places(found)
-    for layer in range(n_layers):
-        for head in range(n_heads):
-            pattern = found.patterns[layer, head].astype(float)
-            future = np.triu(np.ones_like(pattern, dtype=bool), 1)
-            figure.add_heatmap(
-                z=np.where(future, np.nan, np.round(pattern, 4)),
-                x=labels,
-                y=labels,
-                visible=layer == shown,
-                coloraxis="coloraxis",
-                xgap=1,
-                ygap=1,
-                hovertemplate="%{y}<br>looks at %{x}<br><b>%{z:.1%}</b><extra></extra>",
-                row=head // columns + 1,
-                col=head % columns + 1,
+def lens_picture(found: Findings) -> str:
+    """What the model would say at each position after each layer, the last layer on top."""
+    head = "".join(f"<th>{token_html(t)}<sub>{i}</sub></th>" for i, t in enumerate(found.tokens))
+    rows = []
+    for layer, name in reversed(list(enumerate(layer_names(len(found.lens_tokens))))):
+        cells = []
+        for token, share in zip(
+            found.lens_tokens[layer], found.lens_probabilities[layer], strict=True
+        ):
+            hit = " hit" if token == found.candidates[0] else ""
+            said = html.escape(f"{visible(token)}: {share:.1%}", quote=True)
+            cells.append(
+                f'<td class="b{level(share)}{hit}" title="{said}">{token_html(token)}</td>'
             )
-    steps = [
-        {
-            "label": str(layer),
-            "method": "restyle",
-            "args": ["visible", [index // n_heads == layer for index in range(n_layers * n_heads)]],
-        }
-        for layer in range(n_layers)
-    ]
-    styled(
-        figure,
-        300 * rows + 190,
-        coloraxis={
-            "colorscale": PALE_TO_BLUE,
-            "cmin": 0,
-            "cmax": 1,
-            "colorbar": {**_thin("attention"), "tickformat": ".0%"},
-        },
-        sliders=[
-            {
-                "active": shown,
-                "steps": steps,
-                "currentvalue": {"prefix": "layer ", "font": {"size": 16, "color": INK}},
-                "pad": {"t": 60},
-            }
+        rows.append(f"<tr><th>{name}</th>{''.join(cells)}</tr>")
+    body = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    table = f'<table class="lens" style="--n:{len(found.tokens)}">{body}</table>'
+    return table + scale("b", "0 %", "100 % sure")
+
+
+def rise_picture(found: Findings, count: int = 5) -> str:
+    """How the likeliest answers rise from layer to layer: their places, on a scale of powers of ten."""
+    width, height, left, right, top, bottom = 620, 300, 58, 96, 12, 40
+    count = min(count, len(found.candidates))
+    steps, deepest = len(found.ranks) - 1, max(1.0, float(np.log10(found.ranks[:, :count].max())))
+
+    def x(layer: int) -> float:
+        return left + (width - left - right) * layer / max(steps, 1)
+
+    def y(rank: float) -> float:
+        return top + (height - top - bottom) * np.log10(rank) / deepest
+
+    parts = []
+    for power in range(int(deepest) + 1):
+        line = y(10**power)
+        parts.append(
+            f'<line class="axis" x1="{left}" x2="{width - right}" y1="{line:.1f}" y2="{line:.1f}"/>'
+        )
+        parts.append(
+            f'<text x="{left - 8}" y="{line + 4:.1f}" text-anchor="end">{10**power:,}</text>'
+        )
+    for layer in range(0, steps + 1, max(1, steps // 10)):
+        name = "emb." if layer == 0 else str(layer - 1)
+        parts.append(
+            f'<text x="{x(layer):.1f}" y="{height - 18}" text-anchor="middle">{name}</text>'
+        )
+    parts.append(f'<text x="{left}" y="{height - 2}">after layer</text>')
+    ends = spread([y(found.ranks[-1, index]) for index in range(count)], 17)
+    for index in range(count):
+        points = " ".join(
+            f"{x(i):.1f},{y(rank):.1f}" for i, rank in enumerate(found.ranks[:, index])
+        )
+        kind = ' class="first"' if index == 0 else ""
+        parts.append(f'<polyline{kind} points="{points}" style="stroke:var(--s{index})"/>')
+        parts.append(
+            f'<text x="{width - right + 10}" y="{ends[index] + 4:.1f}" style="fill:var(--s{index})">'
+            f"{html.escape(visible(found.candidates[index]))}</text>"
+        )
+    return f'<div class="rise"><svg viewBox="0 0 {width} {height}" role="img">{"".join(parts)}</svg></div>'
+
+
+def spread(heights: list[float], least: float) -> list[float]:
+    """The heights, moved down where one would lie on another."""
+    moved = dict.fromkeys(range(len(heights)), 0.0)
+    before = -least
+    for index in sorted(moved, key=lambda i: heights[i]):
+        before = moved[index] = max(heights[index], before + least)
+    return list(moved.values())
+
+
+def attention_picture(found: Findings) -> str:
+    """The attention patterns of one layer at a time: a slider, a switch for the first token, and a square a head."""
+    upper = len(found.patterns) // 2
+    start = upper + int(np.abs(found.ablations[upper:]).max(axis=1).argmax())
+    data = {
+        "steps": STEPS,
+        "tokens": [f"{token_html(token)}<sub>{i}</sub>" for i, token in enumerate(found.tokens)],
+        "plain": [html.escape(visible(token), quote=True) for token in found.tokens],
+        "patterns": [
+            [
+                [[round(float(share), 3) for share in row[: i + 1]] for i, row in enumerate(head)]
+                for head in layer
+            ]
+            for layer in found.patterns
         ],
+    }
+    told = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    share = float(found.patterns[:, :, 1:, 0].mean()) if len(found.tokens) > 1 else 1.0
+    return (
+        '<div class="controls"><label>layer <input type="range" id="layer" min="0" '
+        f'max="{len(found.patterns) - 1}" value="{start}"><output id="layer-number">{start}</output></label>'
+        f'<label><input type="checkbox" id="hide-first" checked> hide {token_html(found.tokens[0])}, which gets '
+        f'{share:.0%} of all attention, and show shares of the rest</label></div><div class="heads" id="heads"></div>'
+        + scale("b", "0 %", "100 % of the attention")
+        + f'<script type="application/json" id="attention-data">{told}</script>'
     )
-    figure.update_layout(margin={"t": 30})
-    figure.update_xaxes(showgrid=False, tickangle=-60, tickfont={"size": 10})
-    figure.update_yaxes(showgrid=False, autorange="reversed", tickfont={"size": 10})
-    return figure
 
 
-def ablations_figure(found: Findings) -> go.Figure:
-    """The change of the answer's log-probability without each head."""
+def ablations_picture(found: Findings) -> str:
+    """The change of the answer's log-probability without each head: red where it falls, blue where it rises."""
     effects = found.ablations
     limit = float(np.abs(effects).max()) or 1.0
+    strongest = {int(flat) for flat in np.argsort(-np.abs(effects), axis=None)[:5]}
     n_layers, n_heads = effects.shape
-    figure = go.Figure(
-        go.Heatmap(
-            z=effects.T,
-            x=list(range(n_layers)),
-            y=[f"head {head}" for head in range(n_heads)],
-            customdata=found.probabilities[0] * np.exp(effects.T),
-            colorscale=RED_TO_BLUE,
-            zmin=-limit,
-            zmax=limit,
-            xgap=1,
-            ygap=1,
-            colorbar=_thin("change of<br>log-probability"),
-            hovertemplate="layer %{x}, %{y}<br>%{z:+.2f}, probability %{customdata:.1%}<extra></extra>",
-        )
+    head = "".join(f"<th>{layer}</th>" for layer in range(n_layers))
+    rows = []
+    for index in range(n_heads):
+        cells = []
+        for layer in range(n_layers):
+            change = float(effects[layer, index])
+            kind = "r" if change < 0 else "b"
+            left = found.probabilities[0] * np.exp(change)
+            said = f"layer {layer}, head {index}: {change:+.2f}, probability {left:.1%}"
+            text = f"{abs(change):.1f}" if layer * n_heads + index in strongest else ""
+            cells.append(
+                f'<td class="{kind}{level(abs(change) / limit)}" title="{said}">{text}</td>'
+            )
+        rows.append(f"<tr><th>head {index}</th>{''.join(cells)}</tr>")
+    body = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    table = f'<table class="effects">{body}</table>'
+    return (
+        table + scale("r", "no change", f"{-limit:.1f}") + scale("b", "no change", f"{limit:+.1f}")
     )
-    styled(figure, 30 * n_heads + 110)
-    figure.update_xaxes(title="layer", dtick=1, showgrid=False)
-    figure.update_yaxes(showgrid=False, autorange="reversed")
-    for flat in np.argsort(-np.abs(effects), axis=None)[:5]:
-        layer, head = divmod(int(flat), n_heads)
-        figure.add_annotation(
-            x=layer,
-            y=head,
-            text=f"{effects[layer, head]:+.1f}",
-            showarrow=False,
-            font={"size": 10, "color": "white"},
-        )
-    return figure
 
 
-def _thin(title: str) -> dict[str, object]:
-    return {"title": title, "thickness": 12}
+def scale(name: str, low: str, high: str) -> str:
+    """What the colours of cells mean."""
+    cells = "".join(f'<span class="{name}{level(step / 20)}"></span>' for step in range(21))
+    return f'<div class="scale">{low}<div>{cells}</div>{high}</div>'
 
 
-def sections(found: Findings) -> list[tuple[str, str, go.Figure]]:
-    """Each picture with its title and one sentence that says how to read it."""
+# the page
+
+
+@dataclass(frozen=True)
+class Section:
+    """One picture: its title, one sentence that says how to read it, and the code that finds out what it shows."""
+
+    title: str
+    sentence: str
+    picture: str
+    code: str
+
+
+RUN = """from transformer_lens_go import TransformerBridge
+
+model = TransformerBridge.boot_transformers(
+    {model!r}
+)
+prompt = {prompt!r}
+logits, cache = model.run_with_cache(prompt)
+probs = logits[0, -1].softmax(-1)  # the next token
+best = probs.topk(8).indices
+[model.to_single_str_token(int(i)) for i in best]"""
+
+LENS = """streams = cache.accumulated_resid(apply_ln=True)
+lens = [model.unembed(s)[0] for s in streams]
+[model.to_str_tokens(l.argmax(-1)) for l in lens]"""
+
+RISE = """answer = int(best[0])
+[int((l[-1] > l[-1, answer]).sum()) + 1
+ for l in lens]"""
+
+ATTENTION = """# layer 1: [batch, head, query, key]
+pattern = cache["pattern", 1]
+pattern[0, 4, -1]  # of head 4, at the last token"""
+
+ABLATION = """def silence(z, hook):  # [batch, pos, head, d_head]
+    z[:, :, 4] = 0
+
+hooks = [("blocks.1.attn.hook_z", silence)]
+without = model.run_with_hooks(
+    prompt, fwd_hooks=hooks
+)
+without[0, -1].softmax(-1)[answer] / probs[answer]"""
+
+
+def sections(found: Findings) -> list[Section]:
+    """The pictures in their order."""
     answer = visible(found.candidates[0])
     return [
-        (
+        Section(
             "What comes next",
-            "The tokens that the model finds most likely after the prompt; a dot stands for the "
-            "space that many tokens begin with.",
-            candidates_figure(found),
+            "The tokens that the model finds most likely after the prompt; ␣ stands for the space that many tokens "
+            "begin with.",
+            candidates_picture(found),
+            RUN.format(model=found.model, prompt=found.prompt),
         ),
-        (
+        Section(
             "When it makes up its mind: the logit lens",
-            "Each cell is the token the model would predict at that position if it stopped after "
-            "that layer, darker where it would be surer, and framed where it is "
-            f"{answer}; read it from bottom to top.",
-            lens_figure(found),
+            "Each cell is the token the model would predict at that position if it stopped after that layer, "
+            f"stronger where it would be surer, and framed where it is {answer}; read it from bottom to top.",
+            lens_picture(found),
+            LENS,
         ),
-        (
+        Section(
             f"The rise of {answer}",
-            "The last position only: the places of the five final favourites among all tokens of "
-            "the vocabulary, layer by layer, with the likeliest token at the top.",
-            rise_figure(found),
+            "The last position only: the places of the five final favourites among all tokens of the vocabulary, "
+            "layer by layer, with the likeliest token at the top.",
+            rise_picture(found),
+            RISE,
         ),
-        (
+        Section(
             "What the heads look at",
-            "Each row of a square is a token, and shows how much attention it pays to itself and to "
-            "those before it; the slider chooses the layer, and starts at the one whose heads matter "
-            "most in the upper half.",
-            attention_figure(found),
+            "Each row of a square is a token, and shows how much attention it pays to itself and to those before it; "
+            "the slider starts at the layer whose heads matter most in the upper half.",
+            attention_picture(found),
+            ATTENTION,
         ),
-        (
+        Section(
             f"Which heads say {answer}",
-            f"Each cell is the change in the log-probability of {answer} when that one head is "
-            "silenced: red heads helped the answer, blue heads held it back.",
-            ablations_figure(found),
+            f"Each cell is the change in the log-probability of {answer} when that one head is silenced: red heads "
+            "helped the answer, blue heads held it back.",
+            ablations_picture(found),
+            ABLATION,
         ),
     ]
 
 
 def write_page(found: Findings, path: Path) -> Path:
     """Write the page, and give its path back."""
-    parts = []
-    for index, (title, sentence, figure) in enumerate(sections(found)):
-        picture = to_html(
-            figure,
-            include_plotlyjs=index == 0,
-            full_html=False,
-            config={"displayModeBar": False, "responsive": True},
-        )
-        parts.append(
-            f"<section><h2>{html.escape(title)}</h2><p>{html.escape(sentence)}</p>"
-            f'<div class="scroll">{picture}</div></section>'
-        )
-    tokens = "<wbr>".join(
-        f'<span class="token">{html.escape(visible(t))}</span>' for t in found.tokens
+    parts = (
+        f"<section><h2>{html.escape(part.title)}</h2><p>{html.escape(part.sentence)}</p>"
+        f'<div class="pair"><div class="picture">{part.picture}</div>'
+        f"<pre><code>{html.escape(part.code)}</code></pre></div></section>"
+        for part in sections(found)
     )
-    answer = f'<span class="token answer">{html.escape(visible(found.candidates[0]))}</span>'
+    style, script = (
+        (HERE / name).read_text("utf-8") for name in ("first_look.css", "first_look.js")
+    )
+    tokens = "<wbr>".join(f'<span class="token">{token_html(t)}</span>' for t in found.tokens)
+    answer = f'<span class="token answer">{token_html(found.candidates[0])}</span>'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>A first look into {html.escape(found.model)}</title><style>{STYLE}</style></head>"
+        f"<title>A first look into {html.escape(found.model)}</title><style>{style}{scale_css()}</style></head>"
         f"<body><main><h1>A first look into {html.escape(found.model)}</h1>"
         "<p>One prompt, every activation in between. Made by transformer_lens_go.</p>"
-        f'<p class="prompt">{tokens} {answer}</p>{"".join(parts)}</main></body></html>',
+        f'<p class="prompt">{tokens} <wbr>{answer}</p>{"".join(parts)}</main><script>{script}</script></body></html>',
         encoding="utf-8",
     )
     return path

@@ -2,11 +2,9 @@
 
 On random tokens repeated once, an induction head at position t attends to t + 1 - period. The score
 of a head is its mean attention there; heads above one half are marked with a star.
-
-Usage: python induction_heads.py MODEL
 """
 
-import sys
+import argparse
 
 import numpy as np
 from transformer_lens_go import TransformerBridge
@@ -15,7 +13,10 @@ PERIOD, BATCH = 25, 4
 
 
 def main() -> None:
-    model = TransformerBridge.boot_transformers(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a .gguf file, a Hugging Face folder or a repository id")
+    options = parser.parse_args()
+    model = TransformerBridge.boot_transformers(options.model)
     cfg = model.cfg
 
     half = np.random.default_rng(0).integers(1000, cfg.d_vocab, size=(BATCH, PERIOD))

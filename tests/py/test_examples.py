@@ -15,7 +15,8 @@ from .reference import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOLLM2 = sorted((ROOT / ".cache").glob("SmolLM2*.gguf"))
-PICTURES = all(importlib.util.find_spec(name) for name in ("rich", "plotly"))
+RICH = importlib.util.find_spec("rich") is not None
+NOTEBOOKS = all(importlib.util.find_spec(name) for name in ("nbclient", "ipykernel"))
 
 needs_smollm2 = pytest.mark.skipif(not SMOLLM2, reason="make demo fetches .cache/SmolLM2-*.gguf")
 
@@ -61,12 +62,35 @@ def test_activation_patching() -> None:
 
 
 @needs_smollm2
-@pytest.mark.skipif(not PICTURES, reason="needs rich and plotly")
+@pytest.mark.skipif(not RICH, reason="needs rich")
 def test_first_look(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     printed = run("first_look.py", SMOLLM2[0], "--html", page)
-    assert "·Paris" in printed
+    assert "␣Paris" in printed
     assert "layer 23, head 4" in printed
     text = page.read_text("utf-8")
     assert text.count("<section>") == 5
-    assert "https://" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert "https://" not in text
+
+
+@pytest.mark.skipif(not NOTEBOOKS, reason="needs nbclient and ipykernel")
+@pytest.mark.parametrize(
+    "notebook", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda p: p.stem
+)
+def test_notebook(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nbclient
+    import nbformat
+
+    monkeypatch.setenv("MODEL", str(DATA / "llama"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "python"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    book = nbformat.read(notebook, as_version=4)
+    beside = {"metadata": {"path": str(notebook.parent)}}
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3", resources=beside).execute()
+    shown = [output for cell in book.cells for output in cell.get("outputs", ())]
+    printed = "".join(output.get("text", "") for output in shown)
+    assert any("text/html" in output.get("data", {}) for output in shown)  # a cache shows itself
+    assert "does not exist on this model. Did you mean" in printed
+    assert "is part of transformer_lens and not of this version" in printed
+    assert all(output.output_type != "error" for output in shown)
+    assert notebook.stat().st_size < 50_000  # what is in the repository stays small
