@@ -30,8 +30,6 @@ type Options struct {
 	Overrides map[string]any // config.json keys; nil is null
 	Tensors   Tensors        // for FromTensors
 	Blank     bool           // for Native: the weights are the caller's to fill
-	// NoTokenizer leaves the tokenizer beside the weights alone.
-	NoTokenizer bool
 }
 
 // Tensors is where weights come from: an open checkpoint, or a model that is in memory already.
@@ -119,8 +117,9 @@ func openFolder(ctx context.Context, dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w%s", dir, err, lacking(source, err))
 	}
-	if !o.NoTokenizer {
-		m.tokenizer, m.tokenizerErr = folderTokenizer(dir)
+	if m.tokenizer, err = folderTokenizer(dir); err != nil {
+		m.Close()
+		return nil, err
 	}
 	return m, nil
 }
@@ -139,7 +138,7 @@ func lacking(source checkpoint.Source, err error) string {
 }
 
 // maxConfig bounds config.json, which is read whole. Those with the longest lists have some hundred kilobytes.
-const maxConfig = 4 << 20
+const maxConfig = 8 << 20
 
 func readConfig(dir string) (map[string]any, error) {
 	path := filepath.Join(dir, "config.json")

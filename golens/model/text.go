@@ -3,7 +3,6 @@ package model
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -15,7 +14,7 @@ var ErrNoTokenizer = errors.New("model: no tokenizer was found beside the weight
 // context.
 func (m *Model) Tokens(text string, prependBOS bool) (*tensor.Tensor, error) {
 	if m.tokenizer == nil {
-		return nil, m.noTokenizer()
+		return nil, ErrNoTokenizer
 	}
 	ids, err := m.tokenizer.Encode(text, false)
 	if err != nil {
@@ -37,17 +36,10 @@ func (m *Model) Tokens(text string, prependBOS bool) (*tensor.Tensor, error) {
 	return t, nil
 }
 
-func (m *Model) noTokenizer() error {
-	if m.tokenizerErr != nil {
-		return fmt.Errorf("%w that can be read: %w", ErrNoTokenizer, m.tokenizerErr)
-	}
-	return ErrNoTokenizer
-}
-
 // String decodes ids, special tokens included.
 func (m *Model) String(ids []int) (string, error) {
 	if m.tokenizer == nil {
-		return "", m.noTokenizer()
+		return "", ErrNoTokenizer
 	}
 	return m.tokenizer.Decode(ids, false)
 }

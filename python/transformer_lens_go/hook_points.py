@@ -191,8 +191,11 @@ class HookPoint(EnginePart, Module):
             self._table.add(
                 self._index, number, self, shown, hook.direction, level, permanent, bool(prepend)
             )
-        handles = self.__dict__[f"{hook.direction}_hooks"]
-        handles.insert(0 if prepend else len(handles), handle)
+        mirror = f"{hook.direction}_hooks"
+        if prepend:
+            self.__dict__[mirror].insert(0, handle)
+        else:
+            self.__dict__[mirror].append(handle)
 
     def _put_back(self, handle: LensHandle, prepend: bool) -> None:
         """Undo `_put_on`, however far that came."""
@@ -312,12 +315,19 @@ class HookPoint(EnginePart, Module):
             hook.number = None
 
     def _drop(self, gone: set[int]) -> None:
-        """Shorten the mirrored lists by those hooks. They are new lists: whoever walks the old ones is undisturbed."""
+        """Shorten the mirrored lists by those hooks. They are new lists: whoever walks the old ones is undisturbed.
+
+        Signal handlers and other threads may come between: what they change is not undone.
+        """
+        own = self.__dict__
         for name in ("fwd_hooks", "bwd_hooks"):
-            handles = self.__dict__[name]
-            kept = [handle for handle in handles if id(handle.hook) not in gone]
-            if len(kept) != len(handles):
-                self.__dict__[name] = kept
+            while own[name]:
+                handles = own[name]
+                count = len(handles)
+                kept = [handle for handle in handles if id(handle.hook) not in gone]
+                if own[name] is handles and not handles[count:]:
+                    own[name] = kept  # one step with the line before
+                    break
 
     def clear_context(self) -> None:
         """Give the point an empty `ctx`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import errors
@@ -67,9 +67,8 @@ class HookTable:
         """Give a hook another level and permanence."""
         errors.call(go.HookChange, self._model, index, hook, _level(level), permanent)
 
-    def remove(self, hooks: Iterable[tuple[int, int]]) -> None:
+    def remove(self, hooks: Sequence[tuple[int, int]]) -> None:
         """Take hooks off, (index of the point, id); nothing happens with those that are gone already."""
-        hooks = list(hooks)
         errors.call(go.HookRemove, self._model, _named(hooks))
         for _, hook in hooks:
             self.calls.pop(hook, None)
@@ -114,10 +113,10 @@ class OwnPoint:
         return [row["id"] for row in json.loads(told)]
 
 
-def remove_own(hooks: Iterable[tuple[OwnPoint, int]]) -> None:
+def remove_own(hooks: Sequence[tuple[OwnPoint, int]]) -> None:
     """Take hooks off points in users' own modules; nothing happens with those that are gone already."""
-    errors.call(go.HookRemove, _OWN, _named((place._owned.id, hook) for place, hook in hooks))
+    errors.call(go.HookRemove, _OWN, _named([(place._owned.id, hook) for place, hook in hooks]))
 
 
-def _named(hooks: Iterable[tuple[int, int]]) -> str:
+def _named(hooks: Sequence[tuple[int, int]]) -> str:
     return " ".join([f"{index} {hook}" for index, hook in hooks])

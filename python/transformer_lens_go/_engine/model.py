@@ -63,11 +63,8 @@ class EngineModel:
         n_ctx: int | None = None,
         load_weights: bool = True,
         name: str = "",
-        tokenizer: bool = True,
     ) -> EngineModel:
-        """The model of a Hugging Face folder or a GGUF file; without `tokenizer` the one beside the weights is left
-        alone.
-        """
+        """The model of a Hugging Face folder or a GGUF file."""
         open_backend()
         options = {
             "path": path,
@@ -76,7 +73,6 @@ class EngineModel:
             "n_ctx": n_ctx,
             "load_weights": load_weights,
             "name": name,
-            "no_tokenizer": not tokenizer,
         }
         return cls(_own(go.ModelOpen, options))
 
@@ -124,9 +120,7 @@ class EngineModel:
         self.params.renew(dtype)
 
     def tokenizer(self) -> EngineTokenizer | None:
-        """The tokenizer beside the weights; None when there is none. Raises what keeps one that is there from being
-        read.
-        """
+        """The tokenizer beside the weights; None when there is none."""
         owned = native.Owned(go.TokenizerClose, go.ModelTokenizer, self.handle)
         return EngineTokenizer(owned) if owned.id else None
 

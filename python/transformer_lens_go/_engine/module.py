@@ -53,12 +53,12 @@ class EnginePart:
         if part:
             raise refusal(what, part)
 
-    def _touched(self) -> None:
-        """Let the table of parts have another look at this one."""
+    def _touched(self, now: bool = True) -> None:
+        """Let the table of parts have another look at this one; not `now`: when it next has one."""
         place = self.__dict__.get("_seat")
         if place is not None and place[1]:
             table, path = place
-            table.touch(path)
+            (table.touch if now else table.watch)(path)
 
     def _put(self, name: str, module: Any) -> None:
         """Put a module in the place of a part of this one."""
@@ -77,13 +77,18 @@ class EnginePart:
             return
         if self._is_engine_name(name) or (name == "_modules" and self._engine_part()):
             self._refuse(f"assigning {name!r}")
+        touches = name in ("forward", "__class__")
+        if touches:
+            self._touched(now=False)
         super().__setattr__(name, value)
-        if name in ("forward", "__class__"):
+        if touches:
             self._touched()
 
     def __delattr__(self, name: str) -> None:
         if name in self.__dict__.get("_modules", ()) or self._is_engine_name(name):
             self._refuse(f"deleting {name!r}")
+        if name == "forward":
+            self._touched(now=False)
         super().__delattr__(name)
         if name == "forward":
             self._touched()
@@ -95,11 +100,13 @@ class EnginePart:
             super().add_module(name, module)  # type: ignore[misc]
 
     def register_forward_hook(self, hook: Any, **options: Any) -> Any:
+        self._touched(now=False)
         handle = super().register_forward_hook(hook, **options)  # type: ignore[misc]
         self._touched()
         return handle
 
     def register_forward_pre_hook(self, hook: Any, **options: Any) -> Any:
+        self._touched(now=False)
         handle = super().register_forward_pre_hook(hook, **options)  # type: ignore[misc]
         self._touched()
         return handle
@@ -135,7 +142,7 @@ class EngineList(EnginePart, ModuleList):
     def _engine_part(self) -> str:
         return self.__dict__.get("_part", "")
 
-    def _touched(self) -> None:
+    def _touched(self, now: bool = True) -> None:
         """Nothing: a list is not called."""
 
     @overload

@@ -22,10 +22,13 @@ class PartDict(dict):
         before = self.get(name)
         if isinstance(before, EngineList):
             self._refuse(f"replacing {name!r} as a whole")
-        known = name in self
+        if name not in self or part is before:
+            super().__setitem__(name, part)
+            return
+        path = f"{self._path}.{name}" if self._path else name
+        self._table.watch(path)
         super().__setitem__(name, part)
-        if known and part is not before:
-            self._table.touch(f"{self._path}.{name}" if self._path else name)
+        self._table.touch(path)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """As of a dict."""

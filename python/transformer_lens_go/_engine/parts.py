@@ -98,6 +98,7 @@ class PartTable:
         self._kinds: dict[str, type] = {}  # the engine's own classes, by path
         self._forwards: dict[type, Callable[..., Any]] = {}  # how they compute
         self._watched: set[str] = set()  # that may be Python's
+        self._is_behind = False  # whether a change may not have been told to `changed`
         self.replaced: set[str] = set()  # that the engine knows to be
         self.changed: Callable[[], None] = (
             _nothing  # called when something was replaced or put back
@@ -143,14 +144,23 @@ class PartTable:
             with contextlib.suppress(KeyError):
                 yield path, self.at(path)
 
+    def watch(self, path: str) -> None:
+        """Something at that path is about to be changed: if nobody gets to say so afterwards, the next run sees."""
+        self._watched.add(path)
+        self._is_behind = True
+
     def touch(self, path: str) -> None:
         """Something at that path was changed."""
-        self._watched.add(path)
+        self.watch(path)
         self._update(path)
         self.changed()
+        self._is_behind = False
 
     def settle(self) -> None:
         """Before a run: notice what was changed behind our back (hooks taken off, methods of classes assigned)."""
+        if self._is_behind:
+            self.changed()
+            self._is_behind = False
         for cls, forward in self._forwards.items():
             if getattr(cls, "forward", None) is not forward:
                 self._watched.update(path for path, kind in self._kinds.items() if kind is cls)
@@ -198,11 +208,12 @@ class PartTable:
         kind: Any = self._kinds[name]
         args, keywords = kind._arguments(frame)
         frames = _frames()
-        frames.append(frame)
+        depth = len(frames)
         try:
+            frames.append(frame)
             result = part(*args, **keywords)
         finally:
-            frames.pop()
+            del frames[depth:]  # no call, which a signal could come behind
         self._say_what_was_passed_by(frame, part)
         outputs = kind._outputs(result)
         like = values["x"]

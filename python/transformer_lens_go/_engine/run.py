@@ -135,15 +135,21 @@ def run(model: EngineModel, question: Question) -> Answer:
     if frame is None:  # else the positions are those of the run around
         here.positions = question.positions_of_input()
     try:
-        with Borrowed() as lent:
-            asked, callback = question.text(lent), native.Dispatcher(dispatch)
-            answer = Answer(go.ResultClose, go.Run, model.handle, asked, callback)
+        answer = _ask(model.handle, question, dispatch)
     finally:
         here.positions = outer
     answer.live = live
     if frame is not None:
         frame.seen = answer.seen
     return answer
+
+
+def _ask(model: int, question: Question, dispatch: Callable[[int, int, int], int]) -> Answer:
+    with Borrowed() as lent:
+        # no name for the answer, by which the traceback of a signal's exception could hold it
+        return Answer(
+            go.ResultClose, go.Run, model, question.text(lent), native.Dispatcher(dispatch)
+        )
 
 
 def _live_at_start(model: EngineModel, question: Question) -> list[Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._engine import arrays
+from .._engine.whole import complete
 from ..summaries import as_html, as_text
 from .key_value_cache_entry import TransformerLensKeyValueCacheEntry
 
@@ -38,11 +39,11 @@ class TransformerLensKeyValueCache:
 
     def freeze(self) -> None:
         """Keep runs from adding to the cache."""
-        self._set_frozen(True)
+        complete(self._set_frozen, True)
 
     def unfreeze(self) -> None:
         """Let runs add to the cache again."""
-        self._set_frozen(False)
+        complete(self._set_frozen, False)
 
     def _set_frozen(self, frozen: bool) -> None:
         self.frozen = frozen

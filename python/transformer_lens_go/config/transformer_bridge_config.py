@@ -4,6 +4,7 @@ written.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import weakref
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._engine import arrays
+from .._engine.whole import whole
 from ..utilities.activation_functions import SOFTCAP_DISABLED
 from .transformer_lens_config import FLOAT32, TransformerLensConfig
 
@@ -179,21 +181,26 @@ class TransformerBridgeConfig(TransformerLensConfig):
 
     def __setattr__(self, name: str, value: Any) -> None:
         on_write = self._on_write() if self._on_write is not None else None
-        managed = name in self._BRIDGE_MANAGED_HOOK_FLAGS
-        missing = object()
-        before = self.__dict__.get(name, missing)
-        if on_write is None or not managed:
-            super().__setattr__(name, value)
         if on_write is None:
-            return
-        try:
+            super().__setattr__(name, value)
+        elif name in self._BRIDGE_MANAGED_HOOK_FLAGS:  # the model stores it
             on_write(name, value)
-        except BaseException:  # a write that the model refuses leaves the field as it was
-            if before is missing:
-                self.__dict__.pop(name, None)
-            else:
-                self.__dict__[name] = before
-            raise
+        else:
+            before = self.__dict__.get(name, _MISSING)
+            whole(self._write, self._write_back, on_write, name, value, before)
+
+    def _write(self, on_write: Any, name: str, value: Any, before: Any) -> None:
+        super().__setattr__(name, value)
+        on_write(name, value)
+
+    def _write_back(self, on_write: Any, name: str, value: Any, before: Any) -> None:
+        """A write that the model refuses, or a signal interrupts, leaves the field as it was."""
+        if before is _MISSING:
+            self.__dict__.pop(name, None)
+            return
+        self.__dict__[name] = before
+        with contextlib.suppress(ValueError, TypeError, NotImplementedError):  # it has that already
+            on_write(name, before)
 
     def _set_bridge_managed_hook_flag(self, name: str, value: bool) -> None:
         """Store a flag that changes the graph; only the model's setters call this."""
@@ -212,6 +219,7 @@ class TransformerBridgeConfig(TransformerLensConfig):
         self.__dict__.update(state)
 
 
+_MISSING = object()
 _PARAMETERS = [
     name
     for name in inspect.signature(TransformerBridgeConfig).parameters

@@ -30,11 +30,24 @@ class Caching:
     past: Past
     mask: Any  # of past and new tokens, int64 [batch, past + pos]; None: no padding
     keep: Callable[[], None]  # called when the run has ended well
+    put_back: Callable[[], None]  # undoes keep; idempotent
+    grows: list[Entry]  # the entries to which the run adds
+    pos: int  # how many tokens it adds
+    _grown: list[Entry] | None = None
 
     def done(self) -> None:
         """The run has ended well: what it computed is part of the cache."""
         self.past.grown()
         self.keep()
+
+    def undo(self) -> None:
+        """Take back what the run added, if it came so far: to all entries at once, or to none. Idempotent."""
+        if self._grown is None:
+            ended = all(len(entry) == self.past.length + self.pos for entry in self.grows)
+            self._grown = self.grows if ended else []
+        for entry in self._grown:
+            entry.crop(self.past.length)
+        self.put_back()
 
 
 def open_cache(cache: Any, cfg: Any, batch: int, pos: int, mask: Any) -> Caching:
@@ -81,15 +94,22 @@ def _of_transformer_lens(
     else:
         whole = whole.astype(np.int64)
 
+    was = cache.previous_attention_mask
+
     def keep() -> None:
         if not cache.frozen:
             cache.previous_attention_mask = whole
 
-    return Caching(Past(entries, frozen, False, length), whole, keep)
+    def put_back() -> None:
+        cache.previous_attention_mask = was
+
+    grows = [entry for entry, stays in zip(entries, frozen, strict=True) if not stays]
+    past = Past(entries, frozen, False, length)
+    return Caching(past, whole, keep, put_back, grows, pos)
 
 
 def _of_past_key_values(cache: PastKeyValues, batch: int, pos: int, mask: Any) -> Caching:
-    length = cache.get_seq_length()
+    length, was = cache.get_seq_length(), cache._mask
     before = None if cache._mask is None else arrays.from_numpy(cache._mask)
     if before is not None and tuple(before.shape) != (batch, length):
         raise RuntimeError(
@@ -102,7 +122,11 @@ def _of_past_key_values(cache: PastKeyValues, batch: int, pos: int, mask: Any) -
         padded = whole is not None and bool((whole == 0).any())
         cache._mask = to_numpy(whole).copy() if padded else None
 
-    return Caching(cache._past(length), whole, keep)
+    def put_back() -> None:
+        cache._mask = was
+
+    grows = [layer._entry for layer in cache.layers]
+    return Caching(cache._past(length), whole, keep, put_back, grows, pos)
 
 
 def _of_transformers(cache: Any, cfg: Any, batch: int, pos: int, mask: Any) -> Caching:
@@ -139,4 +163,11 @@ def _of_transformers(cache: Any, cfg: Any, batch: int, pos: int, mask: Any) -> C
             if new[0].shape[2]:
                 cache.update(*new, index)
 
-    return Caching(Past(entries, None, True, length), whole, keep)
+    held = [(layer, dict(layer.__dict__)) for layer in layers]
+
+    def put_back() -> None:
+        for layer, state in held:  # update makes new tensors
+            layer.__dict__.update(state)
+        del layers[len(held) :]
+
+    return Caching(Past(entries, None, True, length), whole, keep, put_back, [], pos)

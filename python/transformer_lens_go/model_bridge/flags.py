@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from .._engine import arrays
+from .._engine.whole import whole
 
 __all__ = ["FlagsMixin"]
 
@@ -46,8 +47,14 @@ class FlagsMixin:
                 f"{name} and {other} are mutually exclusive. Call set_{other}(False) before enabling "
                 f"{name}."
             )
+        whole(self._set_flag, self._put_flag_back, name, value, getattr(self.cfg, name))
+
+    def _set_flag(self, name: str, value: bool, was: bool) -> None:
         self._engine.set_config(name, value)
         self.cfg._set_bridge_managed_hook_flag(name, value)
+
+    def _put_flag_back(self, name: str, value: bool, was: bool) -> None:
+        self._set_flag(name, was, was)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from .._engine import arrays
 from .._engine.inputs import attention_mask as mask_input
 from .._engine.inputs import float_input, token_ids
 from .._engine.run import Answer, Question, run
+from .._engine.whole import whole
 from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
@@ -166,11 +167,20 @@ class ForwardMixin(TextMixin):
         if not stops:
             wanted.check()
             question.output = "logits" if return_type is not None else "none"
-        with run(self._engine, question) as answer:
-            if caching is not None:
-                caching.done()
+        with self._ask(question, caching) as answer:
             output = answer.output("the residual stream") if stops else self._finish(answer, wanted)
             return output, answer.kept(), batch
+
+    def _ask(self, question: Question, caching: Caching | None) -> Answer:
+        if caching is None:
+            return run(self._engine, question)
+
+        def ask() -> Answer:
+            answer = run(self._engine, question)
+            caching.done()
+            return answer
+
+        return whole(ask, caching.undo)
 
     def _go_on(
         self,

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +62,7 @@ def boot_transformers(
         device: "cpu", the only one now.
         dtype: float32, float64, float16 or bfloat16: weights are rounded to it, and every activation is.
             With `hf_model`, the dtype of its weights counts.
-        tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights. A model whose own
-            is of a kind that is not read warns, and takes ids.
+        tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights.
         hf_model: a model of transformers' to take configuration and weights from; its tensors are
             shared, not copied.
         n_ctx: the longest sequence, in place of the one in config.json.
@@ -104,20 +102,17 @@ def boot_transformers(
     overrides, name = _plain(hf_config_overrides or {}), os.fspath(model_name)
     if not os.path.exists(name):
         name = official_name(name)
-    unread = None
     if hf_model is not None:
         engine = _share(hf_model, overrides, n_ctx, name)
         if tokenizer is None:
-            tokenizer, unread = _readable(lambda: _tokenizer_named(name, revision), name)
+            tokenizer = _tokenizer_named(name, revision)
     else:
-        own = tokenizer is None
-        engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype, own)
-        if own:
-            tokenizer, unread = _readable(lambda: _tokenizer_of(engine, name), name)
+        engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype)
+        if tokenizer is None:
+            tokenizer = _tokenizer_of(engine, name)
     for warning in engine.warnings:
         warnings.warn(f"{name}: {warning}", UserWarning, stacklevel=3)
     bridge = TransformerBridge(engine)
-    bridge.__dict__["_tokenizer_error"] = unread
     bridge.cfg.trust_remote_code = trust_remote_code
     bridge.set_tokenizer(tokenizer)
     return bridge
@@ -145,22 +140,12 @@ def _reject_unsupported(arguments: dict[str, Any]) -> None:
 
 
 def _open(
-    source: Path,
-    overrides: dict[str, Any],
-    n_ctx: int | None,
-    name: str,
-    dtype: str,
-    tokenizer: bool,
+    source: Path, overrides: dict[str, Any], n_ctx: int | None, name: str, dtype: str
 ) -> EngineModel:
     """The engine model of a folder or a GGUF file."""
     try:
         engine = EngineModel.open(
-            str(source),
-            dtype=dtype,
-            config_overrides=overrides,
-            n_ctx=n_ctx,
-            name=name,
-            tokenizer=tokenizer,
+            str(source), dtype=dtype, config_overrides=overrides, n_ctx=n_ctx, name=name
         )
     except ValueError as error:
         if n_ctx is not None:
@@ -172,26 +157,6 @@ def _open(
         raise
     _warn_of_long_context(source, n_ctx)
     return engine
-
-
-def _readable(
-    read: Callable[[], ModelTokenizer | None], name: str
-) -> tuple[ModelTokenizer | None, str | None]:
-    """The tokenizer that `read` gives; where it is of a kind that is not read None and why, with a warning: a model
-    runs on ids without one. One that is broken raises.
-    """
-    try:
-        return read(), None
-    except (ValueError, OSError) as error:
-        error.add_note("to load the model without its own tokenizer, pass tokenizer=...")
-        raise
-    except NotImplementedError as error:
-        warnings.warn(
-            f"the tokenizer of {name} cannot be read, so that the model takes token ids only, unless you pass "
-            f"tokenizer=...: {error}",
-            stacklevel=3,
-        )
-        return None, str(error)
 
 
 def _tokenizer_of(engine: EngineModel, name: str) -> ModelTokenizer | None:

@@ -13,10 +13,13 @@ import numpy as np
 
 from .._engine import arrays
 from .._engine.past import Entry, Half, Past
+from .._engine.whole import complete
 from ..summaries import as_html, as_text, in_bytes, shown, size_of
 from ..utilities.tensors import to_numpy
 
 __all__ = ["PastKeyValues", "PastLayer"]
+
+_HALVES: tuple[Half, Half] = ("keys", "values")
 
 
 class PastLayer:
@@ -60,10 +63,6 @@ class PastLayer:
     def get_max_length(self) -> int:
         """-1: it grows without end."""
         return -1
-
-    def _keep_rows(self, rows: Any) -> None:
-        for half in ("keys", "values"):
-            self._entry.set(half, self._entry.get(half)[rows])
 
     def __repr__(self) -> str:
         keys, values = self.keys, self.values
@@ -141,17 +140,24 @@ class PastKeyValues:
             raise ValueError(
                 f"crop({tokens_to_remove}): pass a negative number, of positions to take away from the end"
             )
-        left = max(self.get_seq_length() + tokens_to_remove, 0)
+        complete(self._crop, max(self.get_seq_length() + tokens_to_remove, 0))
+
+    def _crop(self, left: int) -> None:
         for layer in self.layers:
             layer._entry.crop(left)
         if self._mask is not None:
             self._mask = self._mask[:, :left]
 
     def _keep_rows(self, rows: np.ndarray) -> None:
-        for layer in self.layers:
-            layer._keep_rows(arrays.from_numpy(rows))
-        if self._mask is not None:
-            self._mask = self._mask[rows]
+        chosen = arrays.from_numpy(rows)
+        kept = [[layer._entry.get(half)[chosen] for half in _HALVES] for layer in self.layers]
+        complete(self._set_all, kept, None if self._mask is None else self._mask[rows])
+
+    def _set_all(self, kept: list[list[Any]], mask: np.ndarray | None) -> None:
+        for layer, values in zip(self.layers, kept, strict=True):
+            for half, value in zip(_HALVES, values, strict=True):
+                layer._entry.set(half, value)
+        self._mask = mask
 
     def reorder_cache(self, beam_idx: Any) -> None:
         """Let row i go on from what was row `beam_idx[i]`."""
@@ -169,6 +175,5 @@ class PastKeyValues:
 
     def reset(self) -> None:
         """Forget every position."""
-        for layer in self.layers:
-            layer._entry.crop(0)
+        complete(self._crop, 0)
         self._mask = None
