@@ -106,6 +106,14 @@ class ActivationCache(ResidualStacks):
         """Drop the batch axis of a cache of one example, in place.
 
         `batch_size` is found from the entries unless given.
+
+        Raises:
+            AssertionError: the batch is not 1.
+
+        Example:
+            >>> _, cache = model.run_with_cache("The capital of France is")
+            >>> tuple(cache.remove_batch_dim()["resid_post", 0].shape)  # [pos, d_model]
+            (6, 32)
         """
         if not self.has_batch_dim:
             logging.warning("Tried removing batch dimension after already having removed it.")
@@ -120,7 +128,13 @@ class ActivationCache(ResidualStacks):
         return self
 
     def apply_slice_to_batch_dim(self, batch_slice: Slice | SliceInput) -> ActivationCache:
-        """A new cache of the selected examples; an int drops the batch axis."""
+        """A new cache of the selected examples; an int drops the batch axis.
+
+        Example:
+            >>> _, both = model.run_with_cache(["Paris is", "France is"])
+            >>> tuple(both.apply_slice_to_batch_dim(1)["resid_post", 0].shape)  # [pos, d_model]
+            (3, 32)
+        """
         if not self.has_batch_dim:
             raise AssertionError("Cannot index into a cache without a batch dim")
         if not isinstance(batch_slice, Slice):

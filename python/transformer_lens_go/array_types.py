@@ -1,14 +1,14 @@
 """The types of arrays, for annotations.
 
 `Tensor` is what users get: torch's, or where there is no torch a NumPy array, which type checkers then know nothing of.
-`Array` is what may be passed in.
+`Array` is what may be passed in, `ModelInput` what a model runs on: a text, texts, ids, or embeddings.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["Array", "Tensor"]
+__all__ = ["Array", "ModelInput", "Tensor"]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,5 +16,6 @@ if TYPE_CHECKING:
 
     Tensor: TypeAlias = torch.Tensor
     Array: TypeAlias = torch.Tensor | np.ndarray
+    ModelInput: TypeAlias = str | list[str] | torch.Tensor | np.ndarray
 else:
-    Tensor = Array = Any
+    Tensor = Array = ModelInput = Any

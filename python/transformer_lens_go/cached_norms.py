@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_types import Array, Tensor
 from .utilities.slice import Slice, SliceInput
 
 _NORMS = ("LN", "LNPre", "RMS", "RMSPre")
@@ -39,14 +40,14 @@ class CachedNorms(abc.ABC):
 
     def apply_ln_to_stack(
         self,
-        residual_stack: Any,
+        residual_stack: Tensor,
         layer: int | None = None,
         mlp_input: bool = False,
         pos_slice: Slice | SliceInput = None,
         batch_slice: Slice | SliceInput = None,
         has_batch_dim: bool = True,
         recompute_ln: bool = False,
-    ) -> Any:
+    ) -> Tensor:
         """A stack [parts, *rest, d_model] as the norm before `layer` leaves it: centred (LayerNorm
         only), divided by the scale that the whole stream had there, and multiplied by the norm's
         weights where it has some, so that parts still add up. A bias of the norm belongs to no part:
@@ -55,6 +56,14 @@ class CachedNorms(abc.ABC):
         `layer` None is the final norm, `mlp_input` the norm before the MLP. The slices are those
         already applied to the stack's positions, and those to apply to its examples. `recompute_ln`
         gives each part its own statistics at the final norm instead.
+
+        Raises:
+            KeyError: the scale of that norm is not in the cache.
+
+        Example:
+            >>> parts = cache.decompose_resid()
+            >>> tuple(cache.apply_ln_to_stack(parts).shape)
+            (8, 1, 6, 32)
         """
         cut, examples, layer = as_slice(pos_slice), as_slice(batch_slice), self._layer(layer)
         model = self._model()
@@ -66,7 +75,8 @@ class CachedNorms(abc.ABC):
             rows = residual_stack.reshape(1, -1, residual_stack.shape[-1])
             return model.ln_final(rows).reshape(residual_stack.shape)
         if self._centres(layer):
-            residual_stack = residual_stack - residual_stack.mean(axis=-1, keepdims=True)
+            whole: Any = residual_stack  # a tensor or a NumPy array
+            residual_stack = whole - whole.mean(axis=-1, keepdims=True)
         residual_stack = residual_stack / self._cached_scale(layer, mlp_input, cut, examples)
         gain = self._gain(layer, mlp_input)
         return residual_stack if gain is None else residual_stack * gain
@@ -90,7 +100,7 @@ class CachedNorms(abc.ABC):
         norm: Any = self._model()
         for part in self._norm(layer, mlp_input).split("."):
             norm = norm[int(part)] if part.isdigit() else getattr(norm, part)
-        gain = getattr(norm, "w", None)
+        gain: Any = getattr(norm, "w", None)
         return gain.detach() if hasattr(gain, "detach") else gain
 
     def _cached_scale(
@@ -107,13 +117,13 @@ class CachedNorms(abc.ABC):
 
     def logit_attrs(
         self,
-        residual_stack: Any,
-        tokens: Any,
-        incorrect_tokens: Any = None,
+        residual_stack: Tensor,
+        tokens: str | int | Array,
+        incorrect_tokens: str | int | Array | None = None,
         pos_slice: Slice | SliceInput = None,
         batch_slice: Slice | SliceInput = None,
         has_batch_dim: bool = True,
-    ) -> Any:
+    ) -> Tensor:
         """What each part of a stack [parts, *rest, d_model] adds to the logit of `tokens`: [parts,
         *rest].
 
@@ -126,6 +136,14 @@ class CachedNorms(abc.ABC):
         is the same for every input: the bias of the final norm times the directions,
         `model.ln_final.b @ (W_U[:, token] - W_U[:, incorrect])`, and `b_U` at the tokens. Norms
         without a bias, as Llama's, leave nothing over where there is no `b_U` either.
+
+        Raises:
+            ValueError: `incorrect_tokens` of another shape.
+
+        Example:
+            >>> parts = cache.decompose_resid(pos_slice=-1)
+            >>> tuple(cache.logit_attrs(parts, "Paris", "is", pos_slice=-1).shape)  # of each part
+            (8, 1)
         """
         examples = as_slice(batch_slice)
         directions = self._model().tokens_to_residual_directions(tokens)

@@ -77,6 +77,11 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
 
         FileNotFoundError where there is none, NotImplementedError for a component that is not known, by name,
         and ValueError for a file that makes no sense.
+
+        Example:
+            >>> tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+            >>> tokenizer.encode("The capital").ids
+            [5, 6]
         """
         return cls(EngineTokenizer.open(path))
 
@@ -103,7 +108,23 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
         is_pretokenized: bool = False,
         add_special_tokens: bool = True,
     ) -> Encoding:
-        """Encode a text, or a pair of texts as one. With `is_pretokenized` a text is a list of words."""
+        """Encode a text, or a pair of texts as one. With `is_pretokenized` a text is a list of words.
+
+        Args:
+            sequence, pair: texts; with `is_pretokenized` lists of words.
+            add_special_tokens: put around them what the tokenizer's file says.
+
+        Returns:
+            An Encoding: `ids`, `tokens`, `offsets` [token] and more.
+
+        Raises:
+            TypeError: what is no text.
+
+        Example:
+            >>> encoding = tokenizer.encode("The capital of France")
+            >>> encoding.tokens, encoding.offsets[1]
+            (['The', 'capital', 'of', 'France'], (4, 11))
+        """
         item = sequence if pair is None else (sequence, pair)
         how = _How(is_pretokenized, add_special_tokens)
         return self._encode([item], [pair is not None], how)[0]
@@ -116,6 +137,10 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
     ) -> list[Encoding]:
         """Encode texts and pairs of texts (tuples), on all processors; padded to one length where padding is
         on.
+
+        Example:
+            >>> [encoding.ids for encoding in tokenizer.encode_batch(["The capital", "Paris"])]
+            [[5, 6], [10]]
         """
         items, pairs = _batch(input, is_pretokenized)
         return self._encode(items, pairs, _How(is_pretokenized, add_special_tokens))
@@ -173,7 +198,12 @@ class Tokenizer(TokenizerFile, AsyncEncoding):
     # tokens to text
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """The text of ids; those that no token has are left out, negative ones an OverflowError."""
+        """The text of ids; those that no token has are left out, negative ones an OverflowError.
+
+        Example:
+            >>> tokenizer.decode([5, 6, 7])
+            'The capital of'
+        """
         return self._engine.decode([_sequence(ids)], skip_special_tokens)[0]
 
     def decode_batch(

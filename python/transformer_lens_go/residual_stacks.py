@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Literal
 
+from .array_types import Tensor
 from .cached_norms import CachedNorms, as_slice
 from .utilities.slice import Slice, SliceInput
 from .utilities.tensors import library_of
@@ -39,6 +40,22 @@ class ResidualStacks(CachedNorms):
         `incl_mid` adds the stream between attention and MLP; `mlp_input` ends with that of `layer`
         itself. With `apply_ln` the stack is normalised as input of `layer`; at the end of the model
         each entry gets statistics of its own (logit lens: multiply by W_U).
+
+        Args:
+            layer: up to which layer's input; None or -1 means the end of the model.
+            pos_slice: which positions: an int drops the axis.
+            return_labels: give (stack, labels), as "0_pre", "1_pre", "final_post".
+
+        Raises:
+            KeyError: what is needed is not in the cache.
+
+        Example:
+            >>> stack, labels = cache.accumulated_resid(return_labels=True)
+            >>> tuple(stack.shape), labels
+            ((4, 1, 6, 32), ['0_pre', '1_pre', '2_pre', 'final_post'])
+            >>> lens = model.unembed(cache.accumulated_resid(apply_ln=True)[2])  # logits as of layer 1
+            >>> tuple(lens.shape)
+            (1, 6, 97)
         """
         cut, layer = as_slice(pos_slice), self._layer(layer)
         n_layers = self._model().cfg.n_layers
@@ -80,6 +97,22 @@ class ResidualStacks(CachedNorms):
         d_model].
 
         With mode "all" the parts add up to the residual stream there.
+
+        Args:
+            layer, pos_slice, return_labels, apply_ln: see `accumulated_resid`.
+            mlp_input: up to the input of that layer's MLP.
+            mode: "all", "mlp" or "attn".
+            incl_embeds: the embeddings too.
+
+        Raises:
+            KeyError: what is needed is not in the cache.
+
+        Example:
+            >>> parts, labels = cache.decompose_resid(layer=1, return_labels=True)
+            >>> labels
+            ['embed', 'pos_embed', '0_attn_out', '0_mlp_out']
+            >>> bool(abs(parts.sum(0) - cache["resid_pre", 1]).max() < 1e-4)
+            True
         """
         cut, layer = as_slice(pos_slice), self._layer(layer)
         attn = mode != "mlp"
@@ -101,8 +134,13 @@ class ResidualStacks(CachedNorms):
 
     def stack_activation(
         self, activation_name: str, layer: int = -1, sublayer_type: str | None = None
-    ) -> Any:
-        """One activation of every layer before `layer`: [layers, ...]."""
+    ) -> Tensor:
+        """One activation of every layer before `layer`: [layers, ...].
+
+        Example:
+            >>> tuple(cache.stack_activation("pattern").shape)  # [layer, batch, head, query, key]
+            (3, 1, 4, 6, 6)
+        """
         layers = range(self._layer(layer))
         return _stack([self[activation_name, index, sublayer_type] for index in layers])
 
@@ -143,6 +181,14 @@ class ResidualStacks(CachedNorms):
         """What each head before `layer` wrote: [layers * heads, *rest, d_model], labels "L0H0".
 
         `incl_remainder` adds the rest of the residual stream as a last entry.
+
+        Args:
+            layer, pos_slice, return_labels, apply_ln: see `accumulated_resid`.
+
+        Example:
+            >>> heads, labels = cache.stack_head_results(return_labels=True, pos_slice=-1)
+            >>> tuple(heads.shape), labels[:2]
+            ((12, 1, 32), ['L0H0', 'L0H1'])
         """
         cut, layer = as_slice(pos_slice), self._layer(layer)
         self._ensure_head_results()
@@ -174,12 +220,16 @@ class ResidualStacks(CachedNorms):
         layer: int,
         neuron_slice: Slice | SliceInput = None,
         pos_slice: Slice | SliceInput = None,
-        project_output_onto: Any = None,
-    ) -> Any:
+        project_output_onto: Tensor | None = None,
+    ) -> Tensor:
         """What each neuron of `layer` wrote: [*rest, neuron, d_model].
 
         `project_output_onto` ([d_model] or [d_model, k]) multiplies it from the right without
         making the whole first: [*rest, neuron] or [*rest, neuron, k].
+
+        Example:
+            >>> tuple(cache.get_neuron_results(0, neuron_slice=[3, 5]).shape)  # [batch, pos, neuron, d_model]
+            (1, 6, 2, 32)
         """
         neurons = as_slice(neuron_slice)
         acts = as_slice(pos_slice).apply(self["post", layer, "mlp"], dim=-2)

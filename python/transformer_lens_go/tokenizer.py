@@ -7,10 +7,11 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ._engine.tokenizer import EngineTokenizer
+from .array_types import Array
 from .batch_encoding import BatchEncoding, assemble
 from .chat import ChatTemplates
 from .core_tokenizer import SIDES, STRATEGIES, Tokenizer
@@ -116,10 +117,10 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
 
     def __call__(
         self,
-        text: Any = None,
-        text_pair: Any = None,
-        text_target: Any = None,
-        text_pair_target: Any = None,
+        text: str | Sequence[Any] | None = None,
+        text_pair: str | Sequence[Any] | None = None,
+        text_target: str | Sequence[Any] | None = None,
+        text_pair_target: str | Sequence[Any] | None = None,
         *,
         add_special_tokens: bool = True,
         padding: bool | str = False,
@@ -146,6 +147,16 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
         "longest") or to `max_length` ("max_length"), and then to a multiple. Lists of ids come back, of lists
         for a list of texts; `return_tensors` "pt" or "np" asks for arrays [text, token]. The other options ask
         for further columns by transformers' names.
+
+        Returns:
+            A BatchEncoding: a mapping with `input_ids`, `attention_mask` and so on, which are attributes too.
+
+        Raises:
+            ValueError: no text; an unknown padding, truncation or `return_tensors`; rows of unlike length as arrays.
+
+        Example:
+            >>> model.tokenizer(["The capital", "Paris"], padding=True, return_tensors="np")["input_ids"].tolist()
+            [[1, 5, 6], [1, 10, 2]]
         """
         if text is None and text_target is None:
             raise ValueError("give a text to tokenize, or text_target=")
@@ -281,7 +292,7 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
 
     def decode(
         self,
-        token_ids: Any,
+        token_ids: int | Sequence[Any] | Array,
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
     ) -> Any:
@@ -289,6 +300,10 @@ class ModelTokenizer(ChatTemplates, TokenizerSaving):
 
         `clean_up_tokenization_spaces` (as the tokenizer's files say, by default not) takes the space before
         English punctuation out, except of models of byte pairs, where it would do harm.
+
+        Example:
+            >>> model.tokenizer.decode([5, 6, 7])
+            'The capital of'
         """
         ids = _as_lists(token_ids)
         if isinstance(ids, (list, tuple)) and ids and isinstance(ids[0], (list, tuple)):

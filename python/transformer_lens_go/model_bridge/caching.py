@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 from .._engine import arrays
 from ..ActivationCache import ActivationCache
+from ..array_types import ModelInput, Tensor
 from ..hook_changes import AllOrNone, HooksForABlock
 from ..hook_names import near_names, outside_of_package, predicate_of
 from ..hook_points import HookPoint, NamesFilter
@@ -44,9 +45,23 @@ class CachingMixin:
     _warn_if_silent: Any
     context_level: int
 
+    @overload
     def run_with_cache(
         self,
-        input: Any,
+        input: ModelInput,
+        return_cache_object: Literal[True] = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[Any, ActivationCache]: ...
+
+    @overload
+    def run_with_cache(
+        self, input: ModelInput, return_cache_object: Literal[False], *args: Any, **kwargs: Any
+    ) -> tuple[Any, dict[str, Tensor]]: ...
+
+    def run_with_cache(
+        self,
+        input: ModelInput,
         return_cache_object: bool = True,
         remove_batch_dim: bool = False,
         names_filter: NamesFilter = None,
@@ -64,11 +79,31 @@ class CachingMixin:
         graph. Nothing is copied: they are the memory that the engine computed into.
 
         Args:
+            input: see `forward`.
             names_filter: a name, a list of names, or a predicate on names; None keeps everything.
             pos_slice: which positions to keep.
             remove_batch_dim: drop the batch axis; the batch must be 1.
             reset_hooks_end: False leaves hooks behind that cache later runs into the same dict.
             device: a keyword: where to keep the activations.
+            incl_bwd: gradients too; not there yet.
+            start_at_layer, stop_at_layer: see `forward`; blocks that are left out are not cached.
+            clear_contexts: empty the points' `ctx` at the end.
+            return_cache_object: False gives a dict in place of an ActivationCache.
+
+        The other keywords are those of `forward`.
+
+        Raises:
+            KeyError: no name of `names_filter` is there; the error offers near ones.
+            ValueError: a `names_filter` of another kind.
+            NotImplementedError: `incl_bwd=True`, which needs gradients through the engine.
+
+        Example:
+            >>> logits, cache = model.run_with_cache("The capital of France is")
+            >>> tuple(cache["pattern", 0].shape)  # [batch, head, query, key]
+            (1, 4, 6, 6)
+            >>> _, cache = model.run_with_cache("Paris", names_filter="blocks.1.hook_resid_post")
+            >>> tuple(cache["resid_post", 1].shape)  # [batch, pos, d_model]
+            (1, 2, 32)
         """
         self._reject_backward(incl_bwd, stop_at_layer)
         positions, device = Slice.unwrap(pos_slice), kwargs.pop("device", None)

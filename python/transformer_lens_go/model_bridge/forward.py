@@ -11,6 +11,7 @@ from .._engine.inputs import attention_mask as mask_input
 from .._engine.inputs import float_input, token_ids
 from .._engine.run import Answer, Question, run
 from .._engine.whole import whole
+from ..array_types import Array, ModelInput
 from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
@@ -57,13 +58,13 @@ class ForwardMixin(TextMixin):
 
     def forward(
         self,
-        input: Any,
+        input: ModelInput,
         return_type: str | None = "logits",
         loss_per_token: bool = False,
         prepend_bos: bool | None = None,
         padding_side: str | None = None,
-        attention_mask: Any | None = None,
-        labels: Any | None = None,
+        attention_mask: Array | None = None,
+        labels: Array | None = None,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
         pixel_values: Any | None = None,
@@ -75,6 +76,8 @@ class ForwardMixin(TextMixin):
 
         Args:
             input: a list of texts is padded on `padding_side` (None: the tokenizer's).
+            prepend_bos: for texts: whether BOS stands before each; None means `cfg.default_prepend_bos`.
+            padding_side: for lists of texts: "left" or "right".
             return_type: "logits" [batch, pos, d_vocab], "loss" (of the next tokens; a scalar), "both" (a
                 tuple), "predictions" (the text of masked tokens), "logits_and_cache" (a tuple with what to
                 pass as `past_key_values` next), or None.
@@ -91,6 +94,21 @@ class ForwardMixin(TextMixin):
         Keywords: `position_ids` [batch, pos]; `past_kv_cache`, a TransformerLensKeyValueCache, in place of
         `past_key_values`; `use_cache=False` for "logits_and_cache" without a cache. A model whose attention
         looks both ways has none: "logits_and_cache" then gives None for it, and passing one is an error.
+
+        Returns:
+            What `return_type` says; with `stop_at_layer` the residual stream [batch, pos, d_model].
+
+        Raises:
+            ValueError: an unknown `return_type`, a mask or stream of another shape, a loss without targets.
+            IndexError: an id that the vocabulary has not.
+            AssertionError: a text, and the model has no tokenizer.
+            TypeError: a keyword that is not known.
+
+        Example:
+            >>> tuple(model("The capital of France is").shape)  # [batch, pos, d_vocab]
+            (1, 6, 97)
+            >>> model("The capital of France is", return_type="loss").shape == ()
+            True
         """
         absent = {
             "pixel_values": pixel_values,

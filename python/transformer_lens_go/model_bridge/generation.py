@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .._engine import arrays
 from .._engine.inputs import float_input, in_rows, token_ids
+from ..array_types import Array
 from ..hook_points import NamesFilter
 from ..utilities.tensors import to_numpy
 from ..utilities.tokenize_utils import get_attention_mask
@@ -50,7 +51,7 @@ class GenerationMixin:
 
     def generate(
         self,
-        input: str | list[str] | Any = "",
+        input: str | list[str] | Array = "",
         max_new_tokens: int = 10,
         stop_at_eos: bool = True,
         eos_token_id: int | list[int] | None = None,
@@ -72,8 +73,8 @@ class GenerationMixin:
         device: Any = None,
         pixel_values: Any | None = None,
         stop_strings: str | list[str] | None = None,
-        stopping_criteria: Any | None = None,
-        attention_mask: Any | None = None,
+        stopping_criteria: Callable[..., Any] | list[Callable[..., Any]] | None = None,
+        attention_mask: Array | None = None,
         forced_bos_token_id: int | None = None,
         **multimodal_kwargs: Any,
     ) -> Any:
@@ -116,6 +117,14 @@ class GenerationMixin:
                 penalty out of range, no tokenizer for `stop_strings` or `padding_side`.
             AssertionError: no EOS known although `stop_at_eos`.
             NotImplementedError: `return_cache` for several sequences or embeddings.
+
+        Example:
+            >>> text = model.generate("The capital of", max_new_tokens=3, do_sample=False, verbose=False)
+            >>> text.startswith("The capital of")
+            True
+            >>> tokens = model.to_tokens("The capital of")  # [batch, pos]
+            >>> tuple(model.generate(tokens, max_new_tokens=3, stop_at_eos=False, verbose=False).shape)
+            (1, 7)
         """
         _refuse(pixel_values, multimodal_kwargs, forced_bos_token_id, max_new_tokens)
         sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)

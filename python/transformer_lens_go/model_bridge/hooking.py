@@ -123,7 +123,28 @@ class HookingMixin:
         dir: Direction = "fwd",
         is_permanent: bool = False,
     ) -> None:
-        """Add a hook to the point of that name, or to every point whose name a predicate accepts."""
+        """Add a hook to the point of that name, or to every point whose name a predicate accepts.
+
+        Args:
+            name: a name of `hook_dict`, canonical or alias, or a predicate on names.
+            hook_fn: called as `hook_fn(value, hook=point)` in every run; what it returns, unless None, replaces
+                the value.
+            dir: "fwd"; "bwd" raises NotImplementedError for now.
+            is_permanent: `reset_hooks()` leaves it in place.
+
+        Raises:
+            AttributeError: a name that is not there; the error offers near ones.
+            ValueError: a point that a flag of the configuration switches off.
+            TypeError: what cannot be called.
+
+        Example:
+            >>> shapes = []
+            >>> model.add_hook("blocks.0.hook_resid_pre", lambda value, hook: shapes.append(tuple(value.shape)))
+            >>> _ = model("The capital of France is")
+            >>> shapes  # [batch, pos, d_model]
+            [(1, 6, 32)]
+            >>> model.reset_hooks()
+        """
         if isinstance(name, str):
             point = self._hook_dict.get(name) or self._missing(name)
             self._warn_if_silent(name, point)

@@ -70,6 +70,16 @@ def boot_transformers(
 
     No code of a repository is ever run, so `trust_remote_code` changes nothing. Other arguments are
     upstream's; they raise if they ask for anything.
+
+    Raises:
+        FileNotFoundError, OSError: there is no such file, folder or repository.
+        ValueError: an architecture, a key of config.json or a file that is not understood; another dtype.
+        NotImplementedError: an argument that asks for what is not there yet (`device="cuda"`).
+
+    Example:
+        >>> model = TransformerBridge.boot_transformers(folder)
+        >>> model.cfg.n_layers, model.cfg.d_model
+        (3, 32)
     """
     from .bridge import TransformerBridge
 

@@ -44,6 +44,12 @@ def boot_native(
         TypeError: neither a TransformerBridgeConfig nor a dict; a field of the wrong type.
         ValueError: a value that no native model can have.
         NotImplementedError: a field whose operation does not exist in native models; another device.
+
+    Example:
+        >>> sizes = dict(n_layers=2, d_model=16, n_heads=2, d_head=8, d_mlp=32, n_ctx=8, d_vocab=50)
+        >>> small = TransformerBridge.boot_native({**sizes, "act_fn": "gelu", "seed": 0})
+        >>> tuple(small.blocks[0].attn.W_Q.shape)  # [head, d_model, d_head]
+        (2, 16, 8)
     """
     from .bridge import TransformerBridge
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
+from ..array_types import ModelInput
 from ..hook_changes import HooksForABlock
 from ..hook_points import HookPoint
 from .exceptions import StopAtLayerException
@@ -59,6 +60,25 @@ class RunningMixin:
         """Add hooks for the length of a `with` block; those that were there before stay.
 
         Each is (name or predicate on names, function). `clear_contexts` empties the points' `ctx` at the end.
+
+        Args:
+            fwd_hooks, bwd_hooks, clear_contexts: see `run_with_hooks`.
+            reset_hooks_end: False leaves the hooks on the model.
+
+        Returns:
+            A context manager, which gives the model.
+
+        Raises:
+            KeyError: a name that is not there.
+            ValueError: a point that a flag of the configuration switches off.
+
+        Example:
+            >>> seen = []
+            >>> note = lambda pattern, hook: seen.append(hook.name)
+            >>> with model.hooks(fwd_hooks=[(lambda name: name.endswith("hook_pattern"), note)]):
+            ...     _ = model("Paris")
+            >>> seen
+            ['blocks.0.attn.hook_pattern', 'blocks.1.attn.hook_pattern', 'blocks.2.attn.hook_pattern']
         """
 
         def request() -> Iterator[tuple[HookPoint, Callable[..., Any], Direction]]:
@@ -85,7 +105,7 @@ class RunningMixin:
 
     def run_with_hooks(
         self,
-        input: Any,
+        input: ModelInput,
         fwd_hooks: Hooks = (),
         bwd_hooks: Hooks = (),
         reset_hooks_end: bool = True,
@@ -102,6 +122,30 @@ class RunningMixin:
         what it returns, unless None, replaces the value. With `remove_batch_dim` hooks see values without
         their first axis where that has length 1. Blocks left out by `start_at_layer` or `stop_at_layer` are
         not hooked.
+
+        Args:
+            input, return_type, stop_at_layer, start_at_layer: see `forward`, which gets the other keywords.
+            fwd_hooks: (name or predicate on names, function) for each hook.
+            bwd_hooks: NotImplementedError for now: gradients do not go through the engine.
+            reset_hooks_end: False leaves the hooks on the model, until `reset_hooks`.
+            clear_contexts: empty the points' `ctx` at the end.
+
+        Returns:
+            What `forward` returns.
+
+        Raises:
+            KeyError: a name that is not there; the error offers near ones.
+            ValueError: a point that a flag of the configuration switches off.
+            RuntimeError, TypeError: a hook returned what does not fit its point.
+
+        Example:
+            >>> def silence_head_2(z, hook):  # [batch, pos, head, d_head]
+            ...     z[:, :, 2] = 0
+            >>> hooks = [("blocks.0.attn.hook_z", silence_head_2)]
+            >>> loss = model("The capital of France is", return_type="loss")
+            >>> without = model.run_with_hooks("The capital of France is", return_type="loss", fwd_hooks=hooks)
+            >>> bool(loss != without)
+            True
         """
         if "names_filter" in kwargs:
             raise TypeError(

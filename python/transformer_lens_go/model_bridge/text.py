@@ -5,11 +5,13 @@ configuration.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from .._engine import arrays
+from ..array_types import Array, Tensor
 from ..hook_names import outside_of_package
 from ..tokenizer import ModelTokenizer
 from ..utilities.tensors import is_torch_tensor, to_numpy
@@ -66,11 +68,25 @@ class TextMixin:
         padding_side: Literal["left", "right"] | None = None,
         move_to_device: bool = True,
         truncate: bool = True,
-    ) -> Any:
+    ) -> Tensor:
         """The ids of a text or of several, padded to one length: int64 [batch, pos].
 
-        `prepend_bos` None means `cfg.default_prepend_bos`; `padding_side` None means the
-        tokenizer's; `truncate` cuts to `cfg.n_ctx`.
+        Args:
+            input: a text, or several.
+            prepend_bos: whether BOS stands before each; None means `cfg.default_prepend_bos`.
+            padding_side: None means the tokenizer's.
+            move_to_device: put them where the model is.
+            truncate: cut to `cfg.n_ctx`.
+
+        Raises:
+            AssertionError: the model has no tokenizer.
+            IndexError: an empty list.
+
+        Example:
+            >>> model.to_tokens("The capital of France is").tolist()  # BOS, and a token a word
+            [[1, 5, 6, 7, 8, 9]]
+            >>> tuple(model.to_tokens(["Paris", "The capital of"], prepend_bos=False).shape)
+            (2, 3)
         """
         ids, _ = self._tokenized(input, prepend_bos, padding_side, truncate)
         tokens = arrays.from_numpy(ids)
@@ -136,8 +152,17 @@ class TextMixin:
             stacklevel=outside_of_package(),
         )
 
-    def to_string(self, tokens: Any) -> str | list[str]:
-        """The text of ids [pos] (or of a single id), or the texts of ids [batch, pos]."""
+    def to_string(self, tokens: Array | int | Sequence[Any]) -> str | list[str]:
+        """The text of ids [pos] (or of a single id), or the texts of ids [batch, pos].
+
+        Raises:
+            AssertionError: the model has no tokenizer.
+            ValueError: ids with three axes.
+
+        Example:
+            >>> model.to_string([5, 6, 7])
+            'The capital of'
+        """
         tokenizer = self._need_tokenizer("to_string")
         ids = to_numpy(tokens)
         if ids.ndim > 2:
@@ -149,12 +174,24 @@ class TextMixin:
 
     def to_str_tokens(
         self,
-        input: Any,
+        input: str | Array | Sequence[Any],
         prepend_bos: bool | None = None,
         padding_side: Literal["left", "right"] | None = None,
     ) -> list[Any]:
         """Each token as a string: of a text, of ids [pos] or [1, pos], or of each of a list of
         those.
+
+        Args:
+            input: a text, an array of ids, or a list of those.
+            prepend_bos, padding_side: see `to_tokens`; for texts.
+
+        Raises:
+            AssertionError: the model has no tokenizer; ids of more than one row.
+            ValueError: an input of another kind.
+
+        Example:
+            >>> model.to_str_tokens("The capital of")
+            ['<s>', 'The', 'capital', 'of']
         """
         tokenizer = self._need_tokenizer("to_str_tokens")
         if isinstance(input, list):
@@ -181,7 +218,15 @@ class TextMixin:
         return tokenizer.batch_decode(rows, clean_up_tokenization_spaces=False)
 
     def to_single_token(self, string: str) -> int:
-        """The id of a string that is exactly one token."""
+        """The id of a string that is exactly one token.
+
+        Raises:
+            AssertionError: it is none, or several; the error says which.
+
+        Example:
+            >>> model.to_single_token("Paris")
+            10
+        """
         ids = to_numpy(self.to_tokens(string, prepend_bos=False)).reshape(-1)
         if ids.size != 1:
             raise AssertionError(
@@ -191,7 +236,15 @@ class TextMixin:
         return int(ids[0])
 
     def to_single_str_token(self, int_token: int) -> str:
-        """The string of one id."""
+        """The string of one id.
+
+        Raises:
+            AssertionError: no int.
+
+        Example:
+            >>> model.to_single_str_token(10)
+            'Paris'
+        """
         if not isinstance(int_token, (int, np.integer)):
             raise AssertionError(f"expected one id as an int, got {type(int_token)}")
         return self.to_str_tokens(np.array([int_token]))[0]
@@ -199,7 +252,7 @@ class TextMixin:
     def get_token_position(
         self,
         single_token: str | int,
-        input: Any,
+        input: str | Array,
         mode: str = "first",
         prepend_bos: bool | None = None,
         padding_side: Literal["left", "right"] | None = None,
@@ -207,6 +260,10 @@ class TextMixin:
         """Where a token (id, or string of one token) stands in a text or in ids [pos] or [1, pos].
 
         `mode` is "first" or "last" where there are several; AssertionError where there is none.
+
+        Example:
+            >>> model.get_token_position("France", "The capital of France is")
+            4
         """
         if mode not in ("first", "last"):
             raise ValueError(f"mode must be 'first' or 'last', not {mode}")
