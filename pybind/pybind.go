@@ -4,15 +4,14 @@
 package pybind
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
@@ -107,34 +106,9 @@ func encode(v any) (string, error) {
 }
 
 func decode(text string, v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(pyjson.Quote([]byte(text))))
-	decoder.UseNumber() // a whole number in a configuration stays one
-	err := decoder.Decode(v)
-	var mistyped *json.UnmarshalTypeError
-	if errors.As(err, &mistyped) && mistyped.Field != "" {
-		return fmt.Errorf("%w: %s: got a %s, expected %s", errValue, mistyped.Field, mistyped.Value, inWords(mistyped.Type))
-	}
-	if err != nil {
+	// A whole number in a configuration stays one.
+	if err := jsontext.UnmarshalNumbers(pyjson.Quote([]byte(text)), v); err != nil {
 		return fmt.Errorf("%w: %w", errValue, err)
 	}
 	return nil
-}
-
-// inWords says what JSON a Go type takes.
-func inWords(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a string"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.Map, reflect.Struct:
-		return "a dict"
-	case reflect.Pointer:
-		return inWords(t.Elem())
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	}
-	return "a whole number"
 }

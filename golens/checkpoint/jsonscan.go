@@ -10,6 +10,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // maxSkipDepth bounds the nesting of values that are read over.
@@ -17,6 +19,7 @@ const maxSkipDepth = 32
 
 type jsonScanner struct {
 	path string
+	data []byte
 	dec  *json.Decoder
 }
 
@@ -26,19 +29,24 @@ func newJSONScanner(path, what string, data []byte) (*jsonScanner, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	return &jsonScanner{path, dec}, nil
+	return &jsonScanner{path, data, dec}, nil
 }
 
 func (s *jsonScanner) token(field, want string) (json.Token, error) {
 	t, err := s.dec.Token()
 	if err != nil {
-		found := "text that is not JSON (" + err.Error() + ")"
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			found = "the end of the text"
-		}
-		return nil, &FormatError{s.path, field, fmt.Sprintf("%s at byte %d", found, s.dec.InputOffset()), want}
+		return nil, &FormatError{s.path, field, s.notJSON(err), want}
 	}
 	return t, nil
+}
+
+// notJSON says where the text stops being JSON.
+func (s *jsonScanner) notJSON(err error) string {
+	var syntax *jsontext.SyntaxError
+	if !errors.As(jsontext.Check(s.data), &syntax) {
+		return err.Error() // nothing that a reader of tokens objects to is JSON
+	}
+	return fmt.Sprintf("%s at byte %d (text that is not JSON: %s belongs there)", syntax.Found, syntax.Offset, syntax.Want)
 }
 
 func (s *jsonScanner) wrong(field string, t json.Token, want string) error {
@@ -157,7 +165,7 @@ func (s *jsonScanner) end(field string) error {
 		return nil
 	}
 	if err != nil {
-		return &FormatError{s.path, field, "text that is not JSON (" + err.Error() + ")", "nothing but spaces behind the object"}
+		return &FormatError{s.path, field, s.notJSON(err), "nothing but spaces behind the object"}
 	}
 	return s.wrong(field, t, "nothing but spaces behind the object")
 }

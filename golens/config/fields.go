@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
@@ -205,10 +206,8 @@ func withPoints(value any) any {
 
 // UnmarshalJSON is FromMap over a JSON object.
 func (c *Config) UnmarshalJSON(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber() // so that seeds beyond 2^53 keep every digit
 	var values map[string]any
-	if err := decoder.Decode(&values); err != nil {
+	if err := jsontext.UnmarshalNumbers(data, &values); err != nil { // so that seeds beyond 2^53 keep every digit
 		return fmt.Errorf("config: not a JSON object: %w", err)
 	}
 	for name, value := range values {

@@ -4,13 +4,11 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"unicode/utf8"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
@@ -19,17 +17,9 @@ func ParseObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(pyjson.Quote(data)))
-	decoder.UseNumber()
 	var value any
-	if err := decoder.Decode(&value); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("not JSON: it ends too soon")
-		}
-		return nil, fmt.Errorf("not JSON: %w (near byte %d)", err, decoder.InputOffset())
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("not JSON: something follows its value (at byte %d)", decoder.InputOffset())
+	if err := jsontext.UnmarshalNumbers(pyjson.Quote(data), &value); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	object, ok := PlainNumbers(value).(map[string]any)
 	if !ok {

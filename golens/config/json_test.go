@@ -25,7 +25,7 @@ func TestFaultF12NumbersThatAreNotFiniteAreReadAsPythonReadsThem(t *testing.T) {
 
 func TestWhatIsNoObjectIsRefused(t *testing.T) {
 	for text, says := range map[string]string{
-		"": "too soon", "{": "too soon", "{} x": "follows", "[1]": "a list", "null": "null", "5": "a number", `"a"`: "a string",
+		"": "the end of the text", "{": "the end of the text", "{} x": "nothing behind", "[1]": "a list", "null": "null", "5": "a number", `"a"`: "a string",
 		"\xff{}": "UTF-8", "{'a': 1}": "not JSON", `{"a": NaNs}`: "not JSON",
 	} {
 		if _, err := ParseObject([]byte(text)); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "Go value") {

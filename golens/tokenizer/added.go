@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // AddedToken is a token that is matched whole in text.
@@ -66,7 +68,7 @@ func (a *addedTokens) addCounted(tokens []AddedToken, m model, n normalizer) (co
 		if t.Normalized && n != nil {
 			p, err := n.normalize(newPiece(t.Content, false))
 			if err != nil {
-				return count, fmt.Errorf("added token %q: %w", t.Content, err)
+				return count, fmt.Errorf("added token %s: %w", jsontext.Quote(t.Content), err)
 			}
 			if p.text != t.Content {
 				a.normalizedText[id] = p.text
@@ -209,7 +211,7 @@ func (m *matcher) insert(s string, id int32) error {
 		at = to
 	}
 	if m.nodes[at].id != noToken {
-		return fmt.Errorf("added tokens %d and %d are both %q in text once normalized: which of them is meant is left to chance", m.nodes[at].id, id, s)
+		return fmt.Errorf("added tokens %d and %d are both %s in text once normalized: which of them is meant is left to chance", m.nodes[at].id, id, jsontext.Quote(s))
 	}
 	m.nodes[at].id = id
 	return nil

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() { registerModel("BPE", newBPEFromJSON) }
@@ -55,7 +57,7 @@ func appendMerge(to mergeList, line string) (mergeList, error) {
 	}
 	a, b, ok := strings.Cut(line, " ")
 	if !ok || strings.Contains(b, " ") {
-		return to, fmt.Errorf("merges: merge %d is %q: expected two tokens with one space between them", len(to), line)
+		return to, fmt.Errorf("merges: merge %d is %s: expected two tokens with one space between them", len(to), jsontext.Quote(line))
 	}
 	return append(to, [2]string{a, b}), nil
 }
@@ -87,7 +89,7 @@ func newBPEFromJSON(raw json.RawMessage) (model, error) {
 		if isNull(fields[key]) {
 			continue
 		}
-		if err := json.Unmarshal(fields[key], to); err != nil {
+		if err := jsontext.Unmarshal(fields[key], to); err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 	}
@@ -140,12 +142,12 @@ func (m *bpe) setMerges(pairs mergeList) error {
 		a, okA := m.vocab[p[0]]
 		b, okB := m.vocab[p[1]]
 		if !okA || !okB || len(p[1]) < len(m.prefix) {
-			return fmt.Errorf("merge %d (%q, %q): a part is not in the vocabulary", rank, p[0], p[1])
+			return fmt.Errorf("merge %d (%s, %s): a part is not in the vocabulary", rank, jsontext.Quote(p[0]), jsontext.Quote(p[1]))
 		}
 		joined = append(append(joined[:0], p[0]...), p[1][len(m.prefix):]...)
 		id, ok := m.vocab[string(joined)]
 		if !ok {
-			return fmt.Errorf("merge %d (%q, %q): the result %q is not in the vocabulary", rank, p[0], p[1], joined)
+			return fmt.Errorf("merge %d (%s, %s): the result %s is not in the vocabulary", rank, jsontext.Quote(p[0]), jsontext.Quote(p[1]), jsontext.Quote(joined))
 		}
 		m.merges.set(a, b, merged{int32(rank), id})
 	}
@@ -243,7 +245,7 @@ func (m *bpe) symbols(word string, w *mergeWord) error {
 				flush()
 			}
 			if unkID, ok = m.vocab[m.unk]; !ok {
-				return fmt.Errorf("tokenizer: unknown token %q is not in the vocabulary, needed for %q", m.unk, word[i:i+size])
+				return fmt.Errorf("tokenizer: unknown token %s is not in the vocabulary, needed for %s", jsontext.Quote(m.unk), jsontext.Quote(word[i:i+size]))
 			}
 			unkLen += n
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // alphabetEnd is the first code point after the alphabet.
@@ -82,7 +84,7 @@ func newByteLevelPre(raw json.RawMessage) (preTokenizer, error) {
 		AddPrefixSpace bool `json:"add_prefix_space"`
 		UseRegex       bool `json:"use_regex"`
 	}{UseRegex: true}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	return newByteLevel(cfg.AddPrefixSpace, cfg.UseRegex)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // decoder rewrites a list of token strings; their concatenation is the text. It must be safe for
@@ -26,7 +28,7 @@ func registerDecoder(kind string, build func(json.RawMessage) (decoder, error)) 
 func init() {
 	registerDecoder("Sequence", func(raw json.RawMessage) (decoder, error) {
 		var cfg struct{ Decoders []json.RawMessage }
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return buildSequence(cfg.Decoders, parseDecoder, func(parts []decoder) decoder { return decoderSequence(parts) })
@@ -112,11 +114,11 @@ func newStripDecoder(raw json.RawMessage) (decoder, error) {
 		Content     string
 		Start, Stop uint
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	if utf8.RuneCountInString(cfg.Content) != 1 {
-		return nil, fmt.Errorf("content %q: expected one character", cfg.Content)
+		return nil, fmt.Errorf("content %s: expected one character", jsontext.Quote(cfg.Content))
 	}
 	return stripDecoder{cfg.Content, int(min(cfg.Start, 1<<30)), int(min(cfg.Stop, 1<<30))}, nil
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -35,9 +37,9 @@ func decoderFields(raw json.RawMessage, to map[string]any) error {
 	}
 	for key, value := range to {
 		if isNull(fields[key]) {
-			return fmt.Errorf("expected %q", key)
+			return fmt.Errorf("expected %s", jsontext.Quote(key))
 		}
-		if err := json.Unmarshal(fields[key], value); err != nil {
+		if err := jsontext.Unmarshal(fields[key], value); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}

@@ -6,6 +6,8 @@ package tokenizer
 import (
 	"fmt"
 	"maps"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // clone is a set that can be added to without changing the first.
@@ -37,7 +39,7 @@ func (t *Tokenizer) WithTokens(tokens []AddedToken) (*Tokenizer, int, error) {
 func (t *Tokenizer) WithTemplate(bos, eos string) (*Tokenizer, error) {
 	for _, s := range []string{bos, eos} {
 		if _, ok := t.TokenToID(s); !ok && s != "" {
-			return nil, fmt.Errorf("tokenizer: the vocabulary has no token %q, which is put around texts", s)
+			return nil, fmt.Errorf("tokenizer: the vocabulary has no token %s, which is put around texts", jsontext.Quote(s))
 		}
 	}
 	next := *t

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
@@ -113,7 +114,7 @@ func (c *folderConfig) chatTemplate() (string, map[string]string) {
 	named := c.jinja
 	if len(named) == 0 {
 		var list []struct{ Name, Template string }
-		if json.Unmarshal(c.values["chat_template"], &list) != nil {
+		if jsontext.Unmarshal(c.values["chat_template"], &list) != nil {
 			return c.text("chat_template"), nil
 		}
 		named = map[string]string{}
@@ -157,7 +158,7 @@ func readOptionalJSON(path string, to any) error {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(pyjson.Quote(raw), to)
+		err = jsontext.Unmarshal(pyjson.Quote(raw), to)
 	}
 	if err != nil {
 		return fmt.Errorf("tokenizer: %s: %w", path, err)
@@ -235,7 +236,7 @@ func (c *folderConfig) fromVocabAndMerges(dir string) (*Tokenizer, error) {
 // text is a string value, "" when it is absent or something else.
 func (c *folderConfig) text(key string) string {
 	var s string
-	if json.Unmarshal(c.values[key], &s) != nil {
+	if jsontext.Unmarshal(c.values[key], &s) != nil {
 		return ""
 	}
 	return s
@@ -248,7 +249,7 @@ func (c *folderConfig) role(key string) string {
 		return c.defaults[key]
 	}
 	var tok struct{ Content string }
-	if json.Unmarshal(raw, &tok) == nil && tok.Content != "" {
+	if jsontext.Unmarshal(raw, &tok) == nil && tok.Content != "" {
 		return tok.Content
 	}
 	return c.text(key)
@@ -257,7 +258,7 @@ func (c *folderConfig) role(key string) string {
 // flag is a boolean value, nil when it is absent or null.
 func (c *folderConfig) flag(key string) *bool {
 	var b *bool
-	if json.Unmarshal(c.values[key], &b) != nil {
+	if jsontext.Unmarshal(c.values[key], &b) != nil {
 		return nil
 	}
 	return b
@@ -293,12 +294,12 @@ func (c *folderConfig) apply(t *Tokenizer, wantsEOS bool) error {
 	}
 	s.TruncationSide = c.text("truncation_side")
 	s.CleanUpSpaces = isTrue(c.flag("clean_up_tokenization_spaces"))
-	if json.Unmarshal(c.values["model_input_names"], &s.InputNames) != nil && c.class == "BertTokenizer" {
+	if jsontext.Unmarshal(c.values["model_input_names"], &s.InputNames) != nil && c.class == "BertTokenizer" {
 		s.InputNames = []string{"input_ids", "token_type_ids", "attention_mask"}
 	}
 	s.ChatTemplate, s.ChatTemplates = c.chatTemplate()
 	var length float64
-	if json.Unmarshal(c.values["model_max_length"], &length) == nil && length > 0 && length < 1<<40 {
+	if jsontext.Unmarshal(c.values["model_max_length"], &length) == nil && length > 0 && length < 1<<40 {
 		s.ModelMaxLength = int(length) // transformers writes 1e30 for "not known"
 	}
 	return nil

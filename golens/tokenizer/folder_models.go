@@ -4,12 +4,13 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // classFiles are the vocabulary files of the classes that have one of their own.
@@ -59,7 +60,7 @@ func (c *folderConfig) vocabularyFile(dir string) (string, error) {
 	}
 	for _, name := range otherNames {
 		if exists(dir, name) {
-			return "", fmt.Errorf("tokenizer: %s has no tokenizer.json, and its %s of class %q: %w", dir, name, c.class, ErrUnsupported)
+			return "", fmt.Errorf("tokenizer: %s has no tokenizer.json, and its %s of class %s: %w", dir, name, jsontext.Quote(c.class), ErrUnsupported)
 		}
 	}
 	return "", fmt.Errorf("tokenizer: %s has neither tokenizer.json nor %s: %w", dir, strings.Join(names, ", "), fs.ErrNotExist)
@@ -193,7 +194,7 @@ func (c *folderConfig) sentinels() (int, error) {
 	const most = 1 << 16
 	count := extraIDs
 	if raw, ok := c.values["extra_ids"]; ok {
-		if err := json.Unmarshal(raw, &count); err != nil || count < 0 || count > most {
+		if err := jsontext.Unmarshal(raw, &count); err != nil || count < 0 || count > most {
 			return 0, fmt.Errorf("tokenizer: extra_ids is %s: expected a whole number from 0 to %d", raw, most)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // specialTokens are the tokens that have a role, and the further special ones. One that is an added
@@ -53,13 +55,13 @@ func (c *folderConfig) listedTokens() ([]AddedToken, error) {
 		}
 	} else {
 		var byID map[string]AddedToken
-		if err := json.Unmarshal(raw, &byID); err != nil {
+		if err := jsontext.Unmarshal(raw, &byID); err != nil {
 			return nil, fmt.Errorf("tokenizer: added_tokens_decoder: %w", err)
 		}
 		for key, t := range byID {
 			id, err := strconv.Atoi(key)
 			if err != nil {
-				return nil, fmt.Errorf("tokenizer: added_tokens_decoder: id %q: expected a number", key)
+				return nil, fmt.Errorf("tokenizer: added_tokens_decoder: id %s: expected a number", jsontext.Quote(key))
 			}
 			t.ID = id
 			out = append(out, t)
@@ -81,7 +83,7 @@ func (c *folderConfig) specialTexts() map[string]bool {
 	}
 	for _, key := range extraKeys {
 		var list []json.RawMessage
-		if json.Unmarshal(c.values[key], &list) != nil {
+		if jsontext.Unmarshal(c.values[key], &list) != nil {
 			continue
 		}
 		for _, raw := range list {
@@ -127,7 +129,7 @@ func (c *folderConfig) extraSpecialTokens(t *Tokenizer) ([]AddedToken, error) {
 	var out []AddedToken
 	for _, key := range extraKeys {
 		var list []json.RawMessage
-		isList := json.Unmarshal(c.values[key], &list) == nil
+		isList := jsontext.Unmarshal(c.values[key], &list) == nil
 		roles := orderedFields(c.values[key])
 		for _, role := range roles {
 			list = append(list, role.value)
@@ -182,10 +184,10 @@ func orderedFields(raw json.RawMessage) []orderedField {
 func parseToken(key string, raw json.RawMessage) (AddedToken, error) {
 	var tok AddedToken
 	if len(raw) > 0 && raw[0] == '"' {
-		if err := json.Unmarshal(raw, &tok.Content); err != nil {
+		if err := jsontext.Unmarshal(raw, &tok.Content); err != nil {
 			return tok, fmt.Errorf("tokenizer: %s: %w", key, err)
 		}
-	} else if err := json.Unmarshal(raw, &tok); err != nil || tok.Content == "" {
+	} else if err := jsontext.Unmarshal(raw, &tok); err != nil || tok.Content == "" {
 		return tok, fmt.Errorf("tokenizer: %s is %s: expected a string or an object with \"content\"", key, raw)
 	}
 	return tok, nil

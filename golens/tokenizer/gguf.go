@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // GGUFMeta is a GGUF file's tokenizer metadata (the keys tokenizer.ggml.*).
@@ -47,7 +49,7 @@ const (
 func FromGGUF(m GGUFMeta) (*Tokenizer, error) {
 	build, ok := ggufBackends[m.Model]
 	if !ok {
-		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.model %q: %w (known: %s)", m.Model, ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(ggufBackends)), ", "))
+		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.model %s: %w (known: %s)", jsontext.Quote(m.Model), ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(ggufBackends)), ", "))
 	}
 	if len(m.Tokens) == 0 {
 		return nil, fmt.Errorf("tokenizer: tokenizer.ggml.tokens is empty or missing")

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // jsonCursor is a place in valid JSON text.
@@ -19,9 +21,8 @@ type jsonCursor struct {
 
 // checkJSON makes sure that raw is JSON and UTF-8; others of this file's functions rely on it.
 func checkJSON(raw []byte) error {
-	if !json.Valid(raw) {
-		var v any
-		return json.Unmarshal(raw, &v) // names the place
+	if err := jsontext.Check(raw); err != nil {
+		return err
 	}
 	if !utf8.Valid(raw) {
 		return fmt.Errorf("the text is not UTF-8")
@@ -98,7 +99,7 @@ func (c *jsonCursor) text() (string, error) {
 		return string(quoted[1 : len(quoted)-1]), nil
 	}
 	var s string
-	err := json.Unmarshal(quoted, &s)
+	err := jsontext.Unmarshal(quoted, &s)
 	return s, err
 }
 
@@ -136,7 +137,7 @@ func scanVocab(raw json.RawMessage) (map[string]int32, error) {
 		value := c.skip()
 		id, err := strconv.ParseInt(string(value), 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("vocab: token %q has id %.40s: expected a number up to %d", token, value, maxTokenID-1)
+			return nil, fmt.Errorf("vocab: token %s has id %.40s: expected a number up to %d", jsontext.Quote(token), value, maxTokenID-1)
 		}
 		out[token] = int32(id)
 	}

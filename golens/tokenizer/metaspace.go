@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -34,19 +36,19 @@ func newMetaspace(raw json.RawMessage) (*metaspace, error) {
 		PrependScheme  string `json:"prepend_scheme"`
 		Split          *bool
 	}{PrependScheme: "always"}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	switch cfg.PrependScheme {
 	case "always", "first", "never":
 	default:
-		return nil, fmt.Errorf("prepend_scheme %q: %w (expected always, first or never)", cfg.PrependScheme, ErrUnsupported)
+		return nil, fmt.Errorf("prepend_scheme %s: %w (expected always, first or never)", jsontext.Quote(cfg.PrependScheme), ErrUnsupported)
 	}
 	if cfg.AddPrefixSpace != nil && !*cfg.AddPrefixSpace && cfg.PrependScheme != "never" {
-		return nil, fmt.Errorf("add_prefix_space false contradicts prepend_scheme %q", cfg.PrependScheme)
+		return nil, fmt.Errorf("add_prefix_space false contradicts prepend_scheme %s", jsontext.Quote(cfg.PrependScheme))
 	}
 	if utf8.RuneCountInString(cfg.Replacement) != 1 {
-		return nil, fmt.Errorf("replacement %q: expected one character", cfg.Replacement)
+		return nil, fmt.Errorf("replacement %s: expected one character", jsontext.Quote(cfg.Replacement))
 	}
 	return &metaspace{mark: cfg.Replacement, scheme: cfg.PrependScheme, split: cfg.Split == nil || *cfg.Split}, nil
 }

@@ -3,7 +3,11 @@
 
 package tokenizer
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
+)
 
 // normalizer rewrites a piece of text. It must be safe for concurrent use.
 type normalizer interface {
@@ -19,7 +23,7 @@ func registerNormalizer(kind string, build func(json.RawMessage) (normalizer, er
 func init() {
 	registerNormalizer("Sequence", func(raw json.RawMessage) (normalizer, error) {
 		var cfg struct{ Normalizers []json.RawMessage }
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return buildSequence(cfg.Normalizers, parseNormalizer, func(parts []normalizer) normalizer { return normSequence(parts) })

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
 	registerNormalizer("Prepend", func(raw json.RawMessage) (normalizer, error) {
 		var cfg struct{ Prepend string }
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return prependNormalizer(cfg.Prepend), nil
@@ -35,7 +37,7 @@ func newReplacement(raw json.RawMessage) (*replacement, error) {
 		Pattern json.RawMessage
 		Content string
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	p, err := parsePattern(cfg.Pattern)
@@ -48,7 +50,7 @@ func newReplacement(raw json.RawMessage) (*replacement, error) {
 // parsePattern reads {"String": "..."} or {"Regex": "..."}.
 func parsePattern(raw json.RawMessage) (*pattern, error) {
 	var cfg struct{ String, Regex *string }
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	switch {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -124,7 +126,7 @@ func newBertNormalizer(raw json.RawMessage) (normalizer, error) {
 	var cfg struct {
 		StripAccents *bool `json:"strip_accents"`
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	b.accents = b.lower

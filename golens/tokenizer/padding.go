@@ -5,6 +5,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // Padding fills encodings up with a token that the attention mask leaves out.
@@ -92,7 +94,7 @@ func parsePadding(raw json.RawMessage) (*Padding, error) {
 		TypeID     uint32  `json:"pad_type_id"`
 		Token      string  `json:"pad_token"`
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, fmt.Errorf("padding: %w", err)
 	}
 	p := &Padding{ID: int(cfg.ID), TypeID: int(cfg.TypeID), Token: cfg.Token}
@@ -101,14 +103,14 @@ func parsePadding(raw json.RawMessage) (*Padding, error) {
 	}
 	if string(cfg.Strategy) != `"BatchLongest"` {
 		var fixed struct{ Fixed *uint32 }
-		if err := json.Unmarshal(cfg.Strategy, &fixed); err != nil || fixed.Fixed == nil {
+		if err := jsontext.Unmarshal(cfg.Strategy, &fixed); err != nil || fixed.Fixed == nil {
 			return nil, fmt.Errorf("padding: strategy %.40s: %w (expected \"BatchLongest\" or {\"Fixed\": length})", cfg.Strategy, ErrUnsupported)
 		}
 		p.Length = int(*fixed.Fixed)
 	}
 	var ok bool
 	if p.Side, ok = map[string]string{"Right": "right", "Left": "left"}[cfg.Direction]; !ok {
-		return nil, fmt.Errorf("padding: direction %q: %w (expected Left or Right)", cfg.Direction, ErrUnsupported)
+		return nil, fmt.Errorf("padding: direction %s: %w (expected Left or Right)", jsontext.Quote(cfg.Direction), ErrUnsupported)
 	}
 	if err := p.validate(); err != nil {
 		return nil, err

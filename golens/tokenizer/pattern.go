@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer/oniguruma"
 )
 
@@ -29,9 +30,9 @@ func compilePattern(expr string) (*pattern, error) {
 	re, err := oniguruma.Compile(expr)
 	switch {
 	case errors.Is(err, oniguruma.ErrUnsupported):
-		return nil, fmt.Errorf("regular expression %q: %w: %w", expr, ErrUnsupported, err)
+		return nil, fmt.Errorf("regular expression %s: %w: %w", jsontext.Quote(expr), ErrUnsupported, err)
 	case err != nil:
-		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
+		return nil, fmt.Errorf("regular expression %s: %w", jsontext.Quote(expr), err)
 	}
 	return &pattern{re: re}, nil
 }
@@ -131,7 +132,7 @@ func (b behavior) validate() error {
 	case removed, isolated, mergedWithPrevious, mergedWithNext, contiguous:
 		return nil
 	}
-	return fmt.Errorf("split behavior %q: %w (expected Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous)", b, ErrUnsupported)
+	return fmt.Errorf("split behavior %s: %w (expected Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous)", jsontext.Quote(b), ErrUnsupported)
 }
 
 // apply turns matches into the ranges that remain.

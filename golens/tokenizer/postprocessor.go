@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // postProcessor must be safe for concurrent use; it may change the encodings that it is given.
@@ -26,7 +28,7 @@ func registerPostProcessor(kind string, build func(json.RawMessage) (postProcess
 func init() {
 	registerPostProcessor("Sequence", func(raw json.RawMessage) (postProcessor, error) {
 		var cfg struct{ Processors []json.RawMessage }
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		parts, err := buildSequence(cfg.Processors, parsePostProcessor, func(parts []postProcessor) postProcessor { return postSequence(parts) })
@@ -40,7 +42,7 @@ func init() {
 			AddPrefixSpace bool `json:"add_prefix_space"`
 			TrimOffsets    bool `json:"trim_offsets"`
 		}{true, true}
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return byteLevelPost{trim: cfg.TrimOffsets, prefixSpace: cfg.AddPrefixSpace}, nil

@@ -5,6 +5,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -22,7 +24,7 @@ func init() {
 			TrimOffsets    *bool `json:"trim_offsets"`
 			AddPrefixSpace *bool `json:"add_prefix_space"`
 		}{&r.trim, &r.prefixSpace}
-		return &r, json.Unmarshal(raw, &cfg)
+		return &r, jsontext.Unmarshal(raw, &cfg)
 	})
 }
 
@@ -35,17 +37,17 @@ type pairedToken struct {
 // UnmarshalJSON reads the list that tokenizer.json has.
 func (p *pairedToken) UnmarshalJSON(raw []byte) error {
 	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil {
+	if err := jsontext.Unmarshal(raw, &parts); err != nil {
 		return err
 	}
 	if len(parts) != 2 {
 		return fmt.Errorf("found %.60s: expected a token and its id", raw)
 	}
-	if err := json.Unmarshal(parts[0], &p.text); err != nil {
+	if err := jsontext.Unmarshal(parts[0], &p.text); err != nil {
 		return err
 	}
 	var id uint32
-	err := json.Unmarshal(parts[1], &id)
+	err := jsontext.Unmarshal(parts[1], &id)
 	p.id = int(id)
 	return err
 }

@@ -3,7 +3,11 @@
 
 package tokenizer
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
+)
 
 // preTokenizer cuts (and may rewrite) a piece that is not an added token, and gives what it makes of it
 // to emit, in order. It must be safe for concurrent use. Who is given an empty piece leaves it out.
@@ -20,7 +24,7 @@ func registerPreTokenizer(kind string, build func(json.RawMessage) (preTokenizer
 func init() {
 	registerPreTokenizer("Sequence", func(raw json.RawMessage) (preTokenizer, error) {
 		var cfg struct{ Pretokenizers []json.RawMessage }
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return buildSequence(cfg.Pretokenizers, parsePreTokenizer, func(parts []preTokenizer) preTokenizer { return preSequence(parts) })
@@ -30,7 +34,7 @@ func init() {
 		var cfg struct {
 			Individual bool `json:"individual_digits"`
 		}
-		if err := json.Unmarshal(raw, &cfg); err != nil {
+		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
 		return digitsPre{individual: cfg.Individual}, nil
@@ -72,7 +76,7 @@ func newSplitPre(raw json.RawMessage) (preTokenizer, error) {
 		Behavior behavior
 		Invert   bool
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	if err := cfg.Behavior.validate(); err != nil {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -62,7 +64,7 @@ func newDelimiterPre(raw json.RawMessage) (preTokenizer, error) {
 	}
 	r, n := utf8.DecodeRuneInString(delimiter)
 	if n == 0 || n != len(delimiter) {
-		return nil, fmt.Errorf("delimiter %q: expected one character", delimiter)
+		return nil, fmt.Errorf("delimiter %s: expected one character", jsontext.Quote(delimiter))
 	}
 	return classPre{func(c rune) bool { return c == r }, removed}, nil
 }
@@ -74,7 +76,7 @@ func punctuationClass() (func(rune) bool, error) {
 
 func newPunctuationPre(raw json.RawMessage) (preTokenizer, error) {
 	cfg := struct{ Behavior behavior }{isolated}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	if err := cfg.Behavior.validate(); err != nil {
@@ -118,7 +120,7 @@ type fixedLengthPre int
 
 func newFixedLengthPre(raw json.RawMessage) (preTokenizer, error) {
 	cfg := struct{ Length uint }{5}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	if cfg.Length == 0 {

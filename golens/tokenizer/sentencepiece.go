@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 const spaceMark = "▁"
@@ -134,7 +136,7 @@ func unigramForm(charsmap []byte) form {
 func (t *Tokenizer) specialPart(text string, typeID int) (templatePart, error) {
 	id, ok := t.TokenToID(text)
 	if !ok {
-		return templatePart{}, fmt.Errorf("tokenizer: the vocabulary has no token %q, which is put around texts", text)
+		return templatePart{}, fmt.Errorf("tokenizer: the vocabulary has no token %s, which is put around texts", jsontext.Quote(text))
 	}
 	return templatePart{text: noText, ids: []int{id}, names: []string{text}, typeID: typeID}, nil
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // Kinds of pieces that matter here.
@@ -130,7 +132,7 @@ func parsePiece(b []byte) (sentencePiece, error) {
 		return nil
 	})
 	if err == nil && !utf8.ValidString(p.text) {
-		err = fmt.Errorf("piece %q is not UTF-8", p.text)
+		err = fmt.Errorf("piece %s is not UTF-8", jsontext.Quote(p.text))
 	}
 	return p, err
 }

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 const (
@@ -73,7 +75,7 @@ func ggufPreOf(name string) (ggufPre, error) {
 	pre, ok := ggufPres[name]
 	if !ok {
 		known := slices.Sorted(maps.Keys(ggufPres))
-		return ggufPre{}, fmt.Errorf("tokenizer: tokenizer.ggml.pre %q: %w (known: %s)", name, ErrUnsupported, strings.Join(known[1:], ", "))
+		return ggufPre{}, fmt.Errorf("tokenizer: tokenizer.ggml.pre %s: %w (known: %s)", jsontext.Quote(name), ErrUnsupported, strings.Join(known[1:], ", "))
 	}
 	return pre, nil
 }

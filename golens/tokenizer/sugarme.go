@@ -11,6 +11,8 @@ import (
 
 	sugarme "github.com/sugarme/tokenizer"
 	sugarnorm "github.com/sugarme/tokenizer/normalizer"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 var (
@@ -119,7 +121,7 @@ func (p SugarmePreTokenizer) PreTokenize(text *sugarme.PreTokenizedString) (*sug
 			from, to := q.source(0, len(q.text))
 			part := n.Slice(sugarnorm.NewRange(from, to, sugarnorm.NormalizedTarget))
 			if part == nil {
-				failed = fmt.Errorf("tokenizer: sugarme cannot cut %q at bytes %d to %d", n.GetNormalized(), from, to)
+				failed = fmt.Errorf("tokenizer: sugarme cannot cut %s at bytes %d to %d", jsontext.Quote(n.GetNormalized()), from, to)
 				return
 			}
 			splits = append(splits, sugarme.SplitIdx{Normalized: respell(part, q.text)})

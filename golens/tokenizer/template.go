@@ -5,6 +5,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() { registerPostProcessor("TemplateProcessing", newTemplate) }
@@ -43,7 +45,7 @@ func newTemplate(raw json.RawMessage) (postProcessor, error) {
 		Single, Pair []templatePiece
 		Tokens       map[string]templateToken `json:"special_tokens"`
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, err
 	}
 	if cfg.Single == nil {
@@ -72,7 +74,7 @@ func templateParts(what string, pieces []templatePiece, tokens map[string]templa
 		case p.SpecialToken != nil:
 			tok, ok := tokens[p.SpecialToken.ID]
 			if !ok || len(tok.IDs) != len(tok.Tokens) {
-				return nil, fmt.Errorf("template names %q, which \"special_tokens\" does not define with as many ids as tokens", p.SpecialToken.ID)
+				return nil, fmt.Errorf("template names %s, which \"special_tokens\" does not define with as many ids as tokens", jsontext.Quote(p.SpecialToken.ID))
 			}
 			out = append(out, templatePart{text: noText, ids: tok.IDs, names: tok.Tokens, typeID: p.SpecialToken.TypeID})
 		default:

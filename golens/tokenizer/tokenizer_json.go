@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // FromFile reads a tokenizer.json.
@@ -53,7 +55,7 @@ func parse(raw []byte) (*Tokenizer, error) {
 	}
 	var added []AddedToken
 	if !isNull(file["added_tokens"]) {
-		if err := json.Unmarshal(file["added_tokens"], &added); err != nil {
+		if err := jsontext.Unmarshal(file["added_tokens"], &added); err != nil {
 			return nil, fmt.Errorf("tokenizer: added_tokens: %w", err)
 		}
 	}
@@ -130,7 +132,7 @@ func buildComponent[T any](role string, kinds map[string]func(json.RawMessage) (
 		return none, fmt.Errorf("%s: %w", role, err)
 	}
 	var kind string
-	if err := json.Unmarshal(fields["type"], &kind); err != nil {
+	if err := jsontext.Unmarshal(fields["type"], &kind); err != nil {
 		return none, fmt.Errorf("%s: expected a \"type\" that is a string: %w", role, err)
 	}
 	build, ok := kinds[kind]
@@ -140,7 +142,7 @@ func buildComponent[T any](role string, kinds map[string]func(json.RawMessage) (
 			known = append(known, k)
 		}
 		sort.Strings(known)
-		return none, fmt.Errorf("%s %q: %w (known: %s)", role, kind, ErrUnsupported, strings.Join(known, ", "))
+		return none, fmt.Errorf("%s %s: %w (known: %s)", role, jsontext.Quote(kind), ErrUnsupported, strings.Join(known, ", "))
 	}
 	return wrapComponent(role, kind, build, raw)
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // The values of Truncation.Strategy.
@@ -39,14 +41,14 @@ func (c Truncation) validate() error {
 	switch c.Strategy {
 	case "", LongestFirst, OnlyFirst, OnlySecond:
 	default:
-		return fmt.Errorf("tokenizer: truncation strategy %q: %w (expected longest_first, only_first or only_second)", c.Strategy, ErrUnsupported)
+		return fmt.Errorf("tokenizer: truncation strategy %s: %w (expected longest_first, only_first or only_second)", jsontext.Quote(c.Strategy), ErrUnsupported)
 	}
 	return checkSide("truncation", c.Side)
 }
 
 func checkSide(what, side string) error {
 	if side != "" && side != "left" && side != "right" {
-		return fmt.Errorf("tokenizer: %s side %q: %w (expected left or right)", what, side, ErrUnsupported)
+		return fmt.Errorf("tokenizer: %s side %s: %w (expected left or right)", what, jsontext.Quote(side), ErrUnsupported)
 	}
 	return nil
 }
@@ -180,16 +182,16 @@ func parseTruncation(raw json.RawMessage) (*Truncation, error) {
 		Strategy  string
 		Stride    uint32
 	}
-	if err := json.Unmarshal(raw, &cfg); err != nil {
+	if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 		return nil, fmt.Errorf("truncation: %w", err)
 	}
 	c := &Truncation{MaxLength: int(cfg.MaxLength), Stride: int(cfg.Stride)}
 	var ok bool
 	if c.Strategy, ok = map[string]string{"LongestFirst": LongestFirst, "OnlyFirst": OnlyFirst, "OnlySecond": OnlySecond}[cfg.Strategy]; !ok {
-		return nil, fmt.Errorf("truncation: strategy %q: %w (expected LongestFirst, OnlyFirst or OnlySecond)", cfg.Strategy, ErrUnsupported)
+		return nil, fmt.Errorf("truncation: strategy %s: %w (expected LongestFirst, OnlyFirst or OnlySecond)", jsontext.Quote(cfg.Strategy), ErrUnsupported)
 	}
 	if c.Side, ok = map[string]string{"": "right", "Right": "right", "Left": "left"}[cfg.Direction]; !ok {
-		return nil, fmt.Errorf("truncation: direction %q: %w (expected Left or Right)", cfg.Direction, ErrUnsupported)
+		return nil, fmt.Errorf("truncation: direction %s: %w (expected Left or Right)", jsontext.Quote(cfg.Direction), ErrUnsupported)
 	}
 	return c, nil
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 var (
@@ -123,7 +125,7 @@ func unicodeSet(name string) (*runeSet, error) {
 	if s := unicodeSets()[name]; s != nil {
 		return s, nil
 	}
-	return nil, fmt.Errorf("tokenizer: no table of characters %q", name)
+	return nil, fmt.Errorf("tokenizer: no table of characters %s", jsontext.Quote(name))
 }
 
 // scriptRanges are sorted; the value of a range is the index of its script's name.

@@ -10,6 +10,8 @@ import (
 	"math"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() { registerModel("Unigram", newUnigramFromJSON) }
@@ -50,13 +52,13 @@ func newUnigramFromJSON(raw json.RawMessage) (model, error) {
 	unk, fallback := noToken, false
 	if !isNull(fields["unk_id"]) {
 		var id uint32
-		if err := json.Unmarshal(fields["unk_id"], &id); err != nil {
+		if err := jsontext.Unmarshal(fields["unk_id"], &id); err != nil {
 			return nil, fmt.Errorf("unk_id: %w", err)
 		}
 		unk = int(id)
 	}
 	if !isNull(fields["byte_fallback"]) {
-		if err := json.Unmarshal(fields["byte_fallback"], &fallback); err != nil {
+		if err := jsontext.Unmarshal(fields["byte_fallback"], &fallback); err != nil {
 			return nil, fmt.Errorf("byte_fallback: %w", err)
 		}
 	}
@@ -86,7 +88,7 @@ func scanScores(raw json.RawMessage) ([]scoredToken, error) {
 		}
 		score, err := parseLikeSerde(value)
 		if err != nil || c.next() != ']' {
-			return nil, fmt.Errorf("vocab: token %q has score %.40s: expected one number", text, value)
+			return nil, fmt.Errorf("vocab: token %s has score %.40s: expected one number", jsontext.Quote(text), value)
 		}
 		c.at++
 		out = append(out, scoredToken{text, score})
@@ -209,7 +211,7 @@ func (m *unigram) bestPath(word string) (*[]pathEnd, error) {
 		}
 		if !single {
 			if m.unk == noToken {
-				return nil, fmt.Errorf("tokenizer: %q is not in the vocabulary, which has no unknown token either", word[start:start+size])
+				return nil, fmt.Errorf("tokenizer: %s is not in the vocabulary, which has no unknown token either", jsontext.Quote(word[start:start+size]))
 			}
 			offer(start+size, m.unkScore+soFar, start, m.unk)
 		}

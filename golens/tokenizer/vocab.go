@@ -2,7 +2,11 @@
 
 package tokenizer
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
+)
 
 // maxTokenID bounds the tables that ids index; the largest vocabularies have some 2^18 tokens.
 const maxTokenID = 1 << 24
@@ -19,7 +23,7 @@ func newVocabTable(vocab map[string]int32) (vocabTable, error) {
 	top := int32(-1)
 	for s, id := range vocab {
 		if id < 0 || id >= maxTokenID {
-			return vocabTable{}, fmt.Errorf("token %q has id %d: expected 0 to %d", s, id, maxTokenID-1)
+			return vocabTable{}, fmt.Errorf("token %s has id %d: expected 0 to %d", jsontext.Quote(s), id, maxTokenID-1)
 		}
 		top = max(top, id)
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 func init() {
@@ -36,9 +38,9 @@ func vocabConfig(raw json.RawMessage, required map[string]any) (vocabTable, erro
 	}
 	for key, to := range required {
 		if isNull(fields[key]) {
-			return vocabTable{}, fmt.Errorf("expected %q", key)
+			return vocabTable{}, fmt.Errorf("expected %s", jsontext.Quote(key))
 		}
-		if err := json.Unmarshal(fields[key], to); err != nil {
+		if err := jsontext.Unmarshal(fields[key], to); err != nil {
 			return vocabTable{}, fmt.Errorf("%s: %w", key, err)
 		}
 	}
@@ -93,7 +95,7 @@ func (m *wordPiece) tokenize(word string, dst []token) ([]token, error) {
 }
 
 func missingUnknown(unk, word string) error {
-	return fmt.Errorf("tokenizer: unknown token %q is not in the vocabulary, needed for %.80q", unk, word)
+	return fmt.Errorf("tokenizer: unknown token %s is not in the vocabulary, needed for %s", jsontext.Quote(unk), jsontext.Quote(fmt.Sprintf("%.80s", word)))
 }
 
 func (m *wordPiece) kind() string { return "WordPiece" }

@@ -20,6 +20,7 @@ const module = "github.com/transformer-lens-go/transformer-lens-go/"
 
 // The layers, uppermost first. A folder below one of these belongs to it.
 var layers = []string{
+	"golens/jsontext",
 	"kernels",
 	"golens/modelfile",
 	"golens/pyjson",
@@ -39,14 +40,15 @@ var layers = []string{
 
 // Layers that use less than what is above them.
 var narrower = map[string][]string{
+	"golens/jsontext":   {},
 	"kernels":           {},
 	"golens/modelfile":  {},
 	"golens/tensor":     {},
 	"golens/pyjson":     {},
-	"golens/config":     {"golens/pyjson"},
-	"golens/checkpoint": {"golens/modelfile", "golens/tensor"},
+	"golens/config":     {"golens/jsontext", "golens/pyjson"},
+	"golens/checkpoint": {"golens/jsontext", "golens/modelfile", "golens/tensor"},
 	"golens/arch":       {"golens/config"},
-	"golens/tokenizer":  {"golens/modelfile", "golens/pyjson"},
+	"golens/tokenizer":  {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
 }
 
 // kernels are reached through a backend; pybind sets the number of their threads and the library they open.

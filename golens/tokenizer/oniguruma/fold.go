@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 //go:embed folding.txt.gz
@@ -44,7 +46,7 @@ var foldTable = sync.OnceValues(func() (*folding, error) {
 		}
 		from, err := readCodes(one)
 		if err != nil || len(from) != 1 {
-			return nil, fmt.Errorf("embedded table: %q is no folding", line)
+			return nil, fmt.Errorf("embedded table: %s is no folding", jsontext.Quote(line))
 		}
 		f.long[from[0]] = members
 	}

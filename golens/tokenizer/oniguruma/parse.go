@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 // options are those of (?imx); each group has its own.
@@ -287,7 +289,7 @@ func (p *parser) namedGroup(end rune) (*node, error) {
 	}
 	for i, r := range name {
 		if !word.has(r) || i == 0 && r >= '0' && r <= '9' {
-			return nil, p.fail(fmt.Sprintf("name of a group %q", name))
+			return nil, p.fail(fmt.Sprintf("name of a group %s", jsontext.Quote(name)))
 		}
 	}
 	p.pos += at + 1

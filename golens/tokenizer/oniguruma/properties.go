@@ -75,7 +75,7 @@ func readRanges(text string) (set, error) {
 		gap, errGap := strconv.ParseInt(words[i], 16, 32)
 		length, errLength := strconv.ParseInt(words[i+1], 16, 32)
 		if errGap != nil || errLength != nil {
-			return nil, fmt.Errorf("embedded table: %q is no range", words[i:i+2])
+			return nil, fmt.Errorf("embedded table: %v is no range", words[i:i+2])
 		}
 		out = append(out, span{rune(at + gap), rune(at + gap + length)})
 		at += gap + length + 1

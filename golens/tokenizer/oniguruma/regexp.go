@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
 var (
@@ -62,7 +64,7 @@ func (re *Regexp) Each(text string, f func(start, end int)) error {
 	for from <= len(text) {
 		start, end, err := s.find(from)
 		if err != nil {
-			return fmt.Errorf("regular expression %q: %w", re.expr, err)
+			return fmt.Errorf("regular expression %s: %w", jsontext.Quote(re.expr), err)
 		}
 		if start < 0 {
 			return nil
