@@ -88,7 +88,7 @@ func (c *cells) dropAll() {
 // keep returns a reference to v's tensor that outlives the run.
 func (c *cells) keep(v Value) (*tensor.Tensor, error) {
 	t := c.of[v].t
-	if t.Storage().Borrowed() {
+	if t.Storage().Lent() {
 		return t.Clone()
 	}
 	return t.Retain(), nil

@@ -136,18 +136,20 @@ int tlg_handle_close(int64_t handle) {
     return 0;
 }
 
-int64_t tlg_handle_borrow(void *data, int32_t dtype, int32_t ndim, const int64_t *shape,
-                          const int64_t *strides) {
-    if (ndim < 0 || ndim > TLG_MAXDIM)
-        return 0;
+int64_t tlg_handle_borrow(const tlg_owner *owner, intptr_t whose, void *data, int32_t dtype,
+                          int32_t ndim, const int64_t *shape, const int64_t *strides) {
     int64_t last = 0, empty = 0;
-    for (int32_t i = 0; i < ndim; i++) {
+    for (int32_t i = 0; i < ndim && ndim <= TLG_MAXDIM; i++) {
         empty |= shape[i] == 0;
         last += (shape[i] - 1) * strides[i];
     }
-    tlg_storage *s = tlg_storage_borrow(data, empty ? 0 : (last + 1) * (dtype >> 11));
-    if (!s)
+    int64_t bytes = empty ? 0 : (last + 1) * (dtype >> 11);
+    tlg_storage *s = tlg_storage_of(owner, whose, data, bytes);
+    if (!s) {
+        tlg_storage none = {.data = data, .bytes = bytes, .owner = owner, .whose = whose};
+        owner->free(&none);
         return 0;
+    }
     int64_t handle = tlg_handle_new(s, 0, dtype, ndim, shape, strides);
     tlg_storage_release(s);
     return handle;

@@ -38,7 +38,7 @@ func Import(h Handle) (*Tensor, error) {
 		return nil, fmt.Errorf("%w: %d", ErrStaleHandle, h)
 	}
 	defer C.tlg_tensor_release(c)
-	t := &Tensor{storage: (&Storage{c.storage}).Retain(), offset: int(uintptr(c.data) - uintptr(c.storage.data)), refs: 1}
+	t := &Tensor{storage: (&Storage{c.storage}).Retain(), offset: int(uintptr(c.data) - uintptr(c.storage.data))}
 	for i := range int(c.ndim) {
 		t.shape = append(t.shape, int(c.shape[i]))
 		t.strides = append(t.strides, int(c.strides[i]))

@@ -1,4 +1,5 @@
-/* Storage: allocation, a recycling pool by size class, and reference counts.
+/* Storage: reference counts, and two of the owners that memory has: a recycling pool by size class,
+ * and mappings of files.
  * Fresh pages cost more than the work done in them, so freed blocks are kept for the next run. */
 #define _GNU_SOURCE
 #include "storage.h"
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_BYTES ((int64_t)2 << 20)
 #define CLASSES 256
@@ -73,20 +75,33 @@ static void *fresh(int64_t capacity) {
     return p;
 }
 
-static tlg_storage *make(void *data, int64_t bytes, int64_t capacity, int kind, int class) {
+tlg_storage *tlg_storage_of(const tlg_owner *owner, intptr_t whose, void *data, int64_t bytes) {
     tlg_storage *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->refs = 1;
-    s->data = data;
-    s->bytes = bytes;
-    s->capacity = capacity;
-    s->kind = kind;
-    s->size_class = class;
+    *s = (tlg_storage){1, data, bytes, owner, whose};
     __atomic_add_fetch(&live_storages, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&live_bytes, bytes, __ATOMIC_SEQ_CST);
     return s;
 }
+
+static void rest(tlg_storage *s) {
+    int64_t capacity;
+    int class = (int)s->whose;
+    class_of(s->bytes, &capacity);
+    if (__atomic_add_fetch(&pool_bytes, capacity, __ATOMIC_SEQ_CST) > pool_max) {
+        __atomic_sub_fetch(&pool_bytes, capacity, __ATOMIC_SEQ_CST);
+        free(s->data);
+        return;
+    }
+    free_block *b = s->data;
+    pthread_mutex_lock(&pool_lock);
+    b->next = pool[class];
+    pool[class] = b;
+    pthread_mutex_unlock(&pool_lock);
+}
+
+static const tlg_owner the_pool = {.free = rest};
 
 tlg_storage *tlg_storage_new(int64_t bytes) {
     int64_t capacity;
@@ -98,18 +113,28 @@ tlg_storage *tlg_storage_new(int64_t bytes) {
         __atomic_sub_fetch(&pool_bytes, capacity, __ATOMIC_SEQ_CST);
     else if (!(p = fresh(capacity)))
         return NULL;
-    tlg_storage *s = make(p, bytes, capacity, TLG_POOLED, class);
+    tlg_storage *s = tlg_storage_of(&the_pool, class, p, bytes);
     if (!s)
         free(p);
     return s;
 }
 
-tlg_storage *tlg_storage_map(void *address, int64_t bytes) {
-    return make(address, bytes, bytes, TLG_MAPPED, -1);
+static void unmap(tlg_storage *s) {
+    munmap(s->data, (size_t)s->bytes);
 }
 
-tlg_storage *tlg_storage_borrow(void *address, int64_t bytes) {
-    return make(address, bytes, bytes, TLG_BORROWED, -1);
+/* Of the pages that lie within: what was written to them is lost. */
+static void drop_pages(tlg_storage *s, int64_t offset, int64_t bytes) {
+    int64_t page = sysconf(_SC_PAGESIZE);
+    int64_t first = (offset + page - 1) / page * page, last = (offset + bytes) / page * page;
+    if (first < last)
+        madvise((char *)s->data + first, (size_t)(last - first), MADV_DONTNEED);
+}
+
+static const tlg_owner a_mapping = {.free = unmap, .forget = drop_pages};
+
+tlg_storage *tlg_storage_map(void *address, int64_t bytes) {
+    return tlg_storage_of(&a_mapping, 0, address, bytes);
 }
 
 void tlg_storage_retain(tlg_storage *s) {
@@ -120,29 +145,18 @@ int64_t tlg_storage_refs(tlg_storage *s) {
     return __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE);
 }
 
-static void rest(tlg_storage *s) {
-    if (__atomic_add_fetch(&pool_bytes, s->capacity, __ATOMIC_SEQ_CST) > pool_max) {
-        __atomic_sub_fetch(&pool_bytes, s->capacity, __ATOMIC_SEQ_CST);
-        free(s->data);
-        return;
-    }
-    free_block *b = s->data;
-    pthread_mutex_lock(&pool_lock);
-    b->next = pool[s->size_class];
-    pool[s->size_class] = b;
-    pthread_mutex_unlock(&pool_lock);
-}
-
 void tlg_storage_release(tlg_storage *s) {
     if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     __atomic_sub_fetch(&live_storages, 1, __ATOMIC_SEQ_CST);
     __atomic_sub_fetch(&live_bytes, s->bytes, __ATOMIC_SEQ_CST);
-    if (s->kind == TLG_POOLED)
-        rest(s);
-    else if (s->kind == TLG_MAPPED)
-        munmap(s->data, (size_t)s->capacity);
+    s->owner->free(s);
     free(s);
+}
+
+void tlg_storage_forget(tlg_storage *s, int64_t offset, int64_t bytes) {
+    if (s->owner->forget)
+        s->owner->forget(s, offset, bytes);
 }
 
 void tlg_pool_limit(int64_t bytes) {

@@ -20,7 +20,7 @@ import (
 var ErrOutOfMemory = errors.New("tensor: out of memory")
 
 // Storage is memory that tensors share. It is counted: Retain and Release may be called from any goroutine,
-// and the memory goes back to the pool (or is unmapped) when the last reference is released.
+// and its owner (the pool, a mapping, a Python object) has the memory back when the last reference is released.
 type Storage struct{ c *C.tlg_storage }
 
 // NewStorage takes bytes of uninitialised memory, 64-byte aligned, from the recycling pool.
@@ -61,33 +61,21 @@ func MapFile(path string) (*Storage, error) {
 	return &Storage{c}, nil
 }
 
-// Borrow makes a storage of memory that somebody else owns and keeps alive for as long as any reference lasts.
-func Borrow(address unsafe.Pointer, bytes int) (*Storage, error) {
-	c := C.tlg_storage_borrow(address, C.int64_t(bytes))
-	if c == nil {
-		return nil, ErrOutOfMemory
-	}
-	return &Storage{c}, nil
-}
-
 // Bytes is the memory itself.
 func (s *Storage) Bytes() []byte { return unsafe.Slice((*byte)(s.c.data), int(s.c.bytes)) }
 
 // Forget tells the system that the bytes from offset on were read for the last time, so that pages of a mapped file
 // need not stay in memory. What was written to such pages is lost: only for ranges that nobody views.
 func (s *Storage) Forget(offset, bytes int) {
-	page := os.Getpagesize()
-	first, last := (offset+page-1)/page*page, (offset+bytes)/page*page
-	if s.c.kind == C.TLG_MAPPED && first < last {
-		_ = unix.Madvise(s.Bytes()[first:last], unix.MADV_DONTNEED) // advice only
-	}
+	C.tlg_storage_forget(s.c, C.int64_t(offset), C.int64_t(bytes))
 }
 
 // Len is the number of bytes.
 func (s *Storage) Len() int { return int(s.c.bytes) }
 
-// Borrowed reports whether the memory belongs to somebody else (see Borrow).
-func (s *Storage) Borrowed() bool { return s.c.kind == C.TLG_BORROWED }
+// Lent reports whether others read and write the memory without a reference that is counted here, as its owner does
+// with an array of Python's. The owner keeps it for as long as any reference lasts.
+func (s *Storage) Lent() bool { return s.c.owner.lent != 0 }
 
 // Refs is the number of references at this moment, views held by other languages included.
 func (s *Storage) Refs() int { return int(C.tlg_storage_refs(s.c)) }

@@ -4,6 +4,7 @@ package tensor
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -14,13 +15,13 @@ const MaxDims = 8
 var ErrShape = errors.New("tensor: bad shape")
 
 // Tensor is a dtype, a shape and strides (counted in elements) over a Storage, of which it holds one reference.
-// It is not safe for concurrent Release; reading it from several goroutines is.
+// It is counted, as its storage is: whoever holds a reference may Retain and Release from any goroutine.
 type Tensor struct {
 	dtype          DType
 	shape, strides []int
 	storage        *Storage
-	offset         int // bytes
-	refs           int32
+	offset         int          // bytes
+	refs           atomic.Int32 // beyond the first
 }
 
 // New makes an uninitialised contiguous tensor.
@@ -33,7 +34,7 @@ func New(dt DType, shape ...int) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tensor{dtype: dt, shape: clone(shape), strides: RowMajor(shape), storage: s, refs: 1}, nil
+	return &Tensor{dtype: dt, shape: clone(shape), strides: RowMajor(shape), storage: s}, nil
 }
 
 // Zeros makes a contiguous tensor of zeros.
@@ -81,7 +82,7 @@ func FromStorage(s *Storage, byteOffset int, dt DType, shape, strides []int) (*T
 	if err := checkBounds(s.Len(), byteOffset, dt, shape, strides); err != nil {
 		return nil, err
 	}
-	return &Tensor{dtype: dt, shape: clone(shape), strides: clone(strides), storage: s.Retain(), offset: byteOffset, refs: 1}, nil
+	return &Tensor{dtype: dt, shape: clone(shape), strides: clone(strides), storage: s.Retain(), offset: byteOffset}, nil
 }
 
 func checkBounds(bytes, byteOffset int, dt DType, shape, strides []int) error {
@@ -221,12 +222,12 @@ func (t *Tensor) CopyFrom(from *Tensor) {
 
 // Shared reports whether anybody but the caller can see the memory: another reference, a view, another language.
 func (t *Tensor) Shared() bool {
-	return t.refs > 1 || t.storage.Refs() > 1 || t.storage.Borrowed()
+	return t.refs.Load() > 0 || t.storage.Refs() > 1 || t.storage.Lent()
 }
 
 // Retain adds a reference and returns the tensor.
 func (t *Tensor) Retain() *Tensor {
-	t.refs++
+	t.refs.Add(1)
 	return t
 }
 
@@ -235,8 +236,7 @@ func (t *Tensor) Release() {
 	if t == nil {
 		return
 	}
-	t.refs--
-	if t.refs == 0 {
+	if t.refs.Add(-1) == -1 {
 		t.storage.Release()
 	}
 }

@@ -1,5 +1,5 @@
-/* borrow(): a handle over memory that a Python array owns, for the engine to read or write during a
- * call. */
+/* borrow(): a handle over memory that a Python object owns, and is to keep for as long as the
+ * engine uses it. */
 #include "native.h"
 
 /* The int64 entries of a tuple, none negative; their number, or -1 with an exception set. */
@@ -65,10 +65,12 @@ static int is_empty(int ndim, const int64_t *shape) {
 }
 
 PyObject *native_borrow(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *address, *shape_arg, *strides_arg = Py_None;
+    PyObject *owner, *address, *shape_arg, *strides_arg = Py_None;
     int code;
     const tlg_native_api *api = native_api();
-    if (!api || !PyArg_ParseTuple(args, "OiO|O:borrow", &address, &code, &shape_arg, &strides_arg))
+    native_let_go();
+    if (!api ||
+        !PyArg_ParseTuple(args, "OOiO|O:borrow", &owner, &address, &code, &shape_arg, &strides_arg))
         return NULL;
     void *data = PyLong_AsVoidPtr(address);
     if (!data && PyErr_Occurred())
@@ -97,7 +99,8 @@ PyObject *native_borrow(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     if (!data && !is_empty(ndim, shape))
         return PyErr_Format(PyExc_ValueError, "a null address for shape %R", shape_arg);
-    int64_t handle = api->borrow(data, code, ndim, shape, strides);
+    intptr_t loan = native_loan(owner);
+    int64_t handle = loan ? api->borrow(&native_object, loan, data, code, ndim, shape, strides) : 0;
     if (!handle)
         return PyErr_NoMemory();
     return PyLong_FromLongLong(handle);

@@ -166,6 +166,7 @@ PyObject *native_call(PyObject *function, PyObject *const *args, Py_ssize_t n) {
             "multiprocessing_context='spawn', or num_workers=0).");
         return NULL;
     }
+    native_let_go();
     if (n > 0 && native_is_dispatcher(args[n - 1]))
         return call_long(function, args, n);
     PyObject *result = PyObject_Vectorcall(function, args, (size_t)n, NULL);

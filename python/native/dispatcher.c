@@ -56,6 +56,7 @@ static PyObject *dispatcher_call(PyObject *callable, PyObject *const *args, size
                                  PyObject *names) {
     Dispatcher *self = (Dispatcher *)callable;
     long status = -1;
+    native_let_go();
     /* Signals first: once the function's frame exists, Ctrl-C is raised inside it. */
     int signalled = PyErr_CheckSignals() < 0;
     if (!signalled && is_look(args, nargsf)) { /* nobody needs to be asked */

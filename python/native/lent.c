@@ -1,12 +1,11 @@
-/* _native.Lent: arrays of Python's that a call of the engine reads or writes, as handles over their
- * memory. They end with the with block, or with the object. */
+/* _native.Lent: handles over the memory of Python objects, for calls of the engine to read or
+ * write. They end with the with block, or with the object. */
 #include "native.h"
 
 #include <structmember.h>
 
 typedef struct {
     PyObject_HEAD
-    PyObject *arrays; /* a list: kept alive */
     int64_t *handles;
     Py_ssize_t count, room;
 } Lent;
@@ -14,8 +13,7 @@ typedef struct {
 static void end(Lent *self) {
     while (self->count > 0)
         native_api()->close(self->handles[--self->count]);
-    if (self->arrays)
-        PyList_SetSlice(self->arrays, 0, PY_SSIZE_T_MAX, NULL);
+    native_let_go();
 }
 
 static int make_room(Lent *self) {
@@ -33,16 +31,7 @@ static int make_room(Lent *self) {
 }
 
 static PyObject *lent_lend(Lent *self, PyObject *args) {
-    Py_ssize_t n = PyTuple_GET_SIZE(args);
-    if (n < 1 || !self->arrays)
-        return PyErr_Format(PyExc_TypeError, "lend() needs an array");
-    PyObject *rest = PyTuple_GetSlice(args, 1, n);
-    if (!rest)
-        return NULL;
-    PyObject *handle = NULL;
-    if (make_room(self) == 0 && PyList_Append(self->arrays, PyTuple_GET_ITEM(args, 0)) == 0)
-        handle = native_borrow(NULL, rest);
-    Py_DECREF(rest);
+    PyObject *handle = make_room(self) == 0 ? native_borrow(NULL, args) : NULL;
     if (handle)
         self->handles[self->count++] = PyLong_AsLongLong(handle);
     return handle;
@@ -50,12 +39,7 @@ static PyObject *lent_lend(Lent *self, PyObject *args) {
 
 static PyObject *lent_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                           PyObject *Py_UNUSED(kwargs)) {
-    if (!native_api())
-        return NULL;
-    Lent *self = (Lent *)type->tp_alloc(type, 0);
-    if (self && !(self->arrays = PyList_New(0)))
-        Py_CLEAR(self);
-    return (PyObject *)self;
+    return native_api() ? type->tp_alloc(type, 0) : NULL;
 }
 
 static PyObject *lent_close(Lent *self, PyObject *Py_UNUSED(unused)) {
@@ -72,22 +56,9 @@ static PyObject *lent_exit(Lent *self, PyObject *const *Py_UNUSED(args), Py_ssiz
     Py_RETURN_FALSE;
 }
 
-static int lent_traverse(Lent *self, visitproc visit, void *arg) {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->arrays);
-    return 0;
-}
-
-static int lent_clear(Lent *self) {
-    end(self);
-    Py_CLEAR(self->arrays);
-    return 0;
-}
-
 static void lent_dealloc(Lent *self) {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    lent_clear(self);
+    end(self);
     PyMem_Free(self->handles);
     type->tp_free(self);
     Py_DECREF(type);
@@ -95,8 +66,8 @@ static void lent_dealloc(Lent *self) {
 
 static PyMethodDef methods[] = {
     {"lend", (PyCFunction)lent_lend, METH_VARARGS,
-     PyDoc_STR("lend(array, address, dtype_code, shape, strides=None, /)\n--\n\n"
-               "A handle over memory of array's, which is kept alive; strides count elements.")},
+     PyDoc_STR("lend(owner, address, dtype_code, shape, strides=None, /)\n--\n\n"
+               "As borrow(): a handle, good until close().")},
     {"close", (PyCFunction)lent_close, METH_NOARGS, PyDoc_STR("End every handle.")},
     {"__enter__", lent_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))lent_exit, METH_FASTCALL, NULL},
@@ -104,11 +75,10 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, PyDoc_STR("Lent()\n--\n\nArrays that the engine is lent until close().")},
+    {Py_tp_doc,
+     PyDoc_STR("Lent()\n--\n\nHandles over memory that the engine is lent until close().")},
     {Py_tp_new, lent_new},
     {Py_tp_dealloc, lent_dealloc},
-    {Py_tp_traverse, lent_traverse},
-    {Py_tp_clear, lent_clear},
     {Py_tp_methods, methods},
     {0, NULL},
 };
@@ -116,11 +86,11 @@ static PyType_Slot slots[] = {
 PyType_Spec native_lent_spec = {
     .name = "transformer_lens_go._native.Lent",
     .basicsize = sizeof(Lent),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = slots,
 };
 
-/* lend(array, address, dtype_code, shape, strides, function, *args): function(*args, handle), where
+/* lend(owner, address, dtype_code, shape, strides, function, *args): function(*args, handle), where
  * the handle ends with the call. */
 PyObject *native_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
     enum { BORROWED = 5, MOST = 4 };
@@ -129,7 +99,7 @@ PyObject *native_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     if (given < 0 || given > MOST)
         return PyErr_Format(PyExc_TypeError, "lend() takes a function and up to %d arguments",
                             MOST);
-    PyObject *memory = PyTuple_Pack(BORROWED - 1, args[1], args[2], args[3], args[4]);
+    PyObject *memory = PyTuple_Pack(BORROWED, args[0], args[1], args[2], args[3], args[4]);
     PyObject *handle = memory ? native_borrow(NULL, memory) : NULL;
     Py_XDECREF(memory);
     if (!handle)
@@ -139,5 +109,6 @@ PyObject *native_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     PyObject *result = native_call(args[BORROWED], passed, given + 1);
     native_api()->close(PyLong_AsLongLong(handle));
     Py_DECREF(handle);
+    native_let_go();
     return result;
 }

@@ -101,6 +101,7 @@ static PyObject *module_take(PyObject *module, PyObject *handle) {
     PyObject *capsule = module_capsule(module, handle);
     if (capsule && native_close(handle) < 0)
         Py_CLEAR(capsule);
+    native_let_go();
     return capsule;
 }
 
@@ -136,11 +137,12 @@ static PyMethodDef methods[] = {
     {"take", module_take, METH_O,
      PyDoc_STR("take(handle, /)\n--\n\nA DLPack capsule over the tensor; the handle is closed.")},
     {"borrow", native_borrow, METH_VARARGS,
-     PyDoc_STR("borrow(address, dtype_code, shape, strides=None, /)\n--\n\n"
-               "A handle over memory that the caller keeps alive; strides count elements.")},
+     PyDoc_STR("borrow(owner, address, dtype_code, shape, strides=None, /)\n--\n\n"
+               "A handle over memory that lasts as long as the object owner, to which the engine\n"
+               "holds a reference while it uses the memory; strides count elements.")},
     {"lend", (PyCFunction)(void (*)(void))native_lend, METH_FASTCALL,
      PyDoc_STR(
-         "lend(array, address, dtype_code, shape, strides, function, /, *arguments)\n--\n\n"
+         "lend(owner, address, dtype_code, shape, strides, function, /, *arguments)\n--\n\n"
          "function(*arguments, handle) of the engine, with a handle over memory that ends with "
          "the call.")},
     {"call", (PyCFunction)(void (*)(void))native_module_call, METH_FASTCALL,

@@ -57,6 +57,13 @@ int native_owned_id(PyObject *object, int64_t *id);
 int native_owned_init(PyObject *module);
 int native_change_init(PyObject *module);
 
+/* The owner of memory that a Python object holds: whose is a loan of that object. */
+extern const tlg_owner native_object;
+/* A loan with a reference to the object; 0 when memory is out. */
+intptr_t native_loan(PyObject *object);
+/* Lets go of the objects whose memory the engine has given back. With the GIL, and no lock. */
+void native_let_go(void);
+
 /* Functions of the module. */
 PyObject *native_borrow(PyObject *module, PyObject *args);
 PyObject *native_module_call(PyObject *module, PyObject *const *args, Py_ssize_t n);

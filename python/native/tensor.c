@@ -58,6 +58,7 @@ static void tensor_dealloc(Tensor *self) {
         native_api()->release(self->tensor);
     type->tp_free(self);
     Py_DECREF(type);
+    native_let_go();
 }
 
 /* 1 when laid out like C (fortran = 0) or Fortran (fortran = 1) would; dimensions of size 1 may

@@ -13,19 +13,23 @@ def take(handle: int, /) -> Any:
     """A DLPack capsule over the tensor; the handle is closed."""
 
 def borrow(
+    owner: object,
     address: int,
     dtype_code: int,
     shape: tuple[int, ...],
     strides: tuple[int, ...] | None = None,
     /,
 ) -> int:
-    """A handle over memory that the caller keeps alive; strides count elements."""
+    """A handle over memory that lasts as long as `owner`, which the engine holds while it uses it.
+
+    Strides count elements.
+    """
 
 def call(function: Callable[..., Any], /, *arguments: Any) -> Any:
     """function(*arguments) of the engine; its "KIND: message" errors come out as exceptions of that kind."""
 
 def lend(
-    array: Any,
+    owner: object,
     address: int,
     dtype_code: int,
     shape: tuple[int, ...],
@@ -63,18 +67,18 @@ class Owned:
     def __exit__(self, *_: object) -> Literal[False]: ...
 
 class Lent:
-    """Arrays that the engine is lent until close()."""
+    """Handles over memory that the engine is lent until close()."""
 
     def lend(
         self,
-        array: Any,
+        owner: object,
         address: int,
         dtype_code: int,
         shape: tuple[int, ...],
         strides: tuple[int, ...] | None = None,
         /,
     ) -> int:
-        """A handle over memory of array's, which is kept alive; strides count elements."""
+        """As `borrow`: a handle, good until close()."""
 
     def close(self) -> None:
         """End every handle."""

@@ -44,7 +44,7 @@ class Model:
 
     def run(self, callback: Callable[..., Any]) -> int:
         """Runs to the logits, gives the result back, and returns what Run returned."""
-        tokens = _native.borrow(self.tokens.ctypes.data, 0x4000, self.tokens.shape)
+        tokens = _native.borrow(self.tokens, self.tokens.ctypes.data, 0x4000, self.tokens.shape)
         question = {"tokens": tokens, "output": "logits", "keep": [], "call": True}
         try:
             result = pybind.Run(self.handle, json.dumps(question), callback)

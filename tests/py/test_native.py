@@ -49,9 +49,10 @@ def nothing_leaks() -> Iterator[None]:
 
 
 def borrow(array: np.ndarray[Any, Any], name: str | None = None) -> int:
-    """A handle over an array, which must outlive it."""
-    strides = tuple(s // array.itemsize for s in array.strides)
-    return _native.borrow(array.ctypes.data, DTYPES[name or array.dtype.name], array.shape, strides)
+    """A handle over an array, which the engine keeps for as long as it needs it."""
+    strides = tuple([s // array.itemsize for s in array.strides])  # of its size: no free list grows
+    dtype = DTYPES[name or array.dtype.name]
+    return _native.borrow(array, array.ctypes.data, dtype, array.shape, strides)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_numpy_shares_memory_of_every_dtype(name: str) -> None:
 
 def test_bfloat16_is_a_buffer_of_16_bits() -> None:
     bits = np.array([0x3F80, 0x4000], dtype=np.uint16)
-    tensor = _native.Tensor(_native.borrow(bits.ctypes.data, 0x1004, (2,)), close=True)
+    tensor = _native.Tensor(_native.borrow(bits, bits.ctypes.data, 0x1004, (2,)), close=True)
     view = np.asarray(tensor)
     assert tensor.dtype == "bfloat16"
     assert view.dtype == np.uint16
@@ -106,7 +107,9 @@ def test_strided_views(array: np.ndarray[Any, Any], key: Any) -> None:
 
 def test_broadcast_stride_of_zero() -> None:
     row = np.arange(3, dtype=np.float32)
-    tensor = _native.Tensor(_native.borrow(row.ctypes.data, 0x2002, (4, 3), (0, 1)), close=True)
+    tensor = _native.Tensor(
+        _native.borrow(row, row.ctypes.data, 0x2002, (4, 3), (0, 1)), close=True
+    )
     np.testing.assert_array_equal(np.asarray(tensor), np.broadcast_to(row, (4, 3)))
 
 
@@ -166,7 +169,7 @@ def test_torch_shares_memory_of_every_dtype() -> None:
     torch = pytest.importorskip("torch")
     for name, code in {**DTYPES, "bfloat16": 0x1004}.items():
         source = torch.ones(2, 3, dtype=getattr(torch, name))
-        h = _native.borrow(source.data_ptr(), code, (2, 3))
+        h = _native.borrow(source, source.data_ptr(), code, (2, 3))
         for made in (torch.from_dlpack(_native.Tensor(h)), torch.from_dlpack(_native.take(h))):
             assert made.dtype == source.dtype
             assert made.data_ptr() == source.data_ptr()
@@ -232,11 +235,11 @@ def test_a_handle_is_an_int(bad: Any) -> None:
 )
 def test_borrow_refuses(arguments: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
-        _native.borrow(*arguments)
+        _native.borrow(None, *arguments)
 
 
 def test_borrowing_nothing() -> None:
-    tensor = _native.Tensor(_native.borrow(0, 0x2002, (0, 3)), close=True)
+    tensor = _native.Tensor(_native.borrow(None, 0, 0x2002, (0, 3)), close=True)
     assert np.asarray(tensor).shape == (0, 3)
 
 
@@ -303,7 +306,7 @@ import transformer_lens_go
 from transformer_lens_go import _native
 from transformer_lens_go._gopy import pybind
 a = np.zeros(3, np.float32)
-h = _native.borrow(a.ctypes.data, 0x2002, (3,))
+h = _native.borrow(a, a.ctypes.data, 0x2002, (3,))
 """
 
 

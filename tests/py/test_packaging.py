@@ -248,7 +248,7 @@ import sys, numpy as np, transformer_lens_go as t
 from transformer_lens_go import _native
 from transformer_lens_go._gopy import pybind
 a = np.ones((2, 3), np.float32)
-assert np.asarray(_native.Tensor(_native.borrow(a.ctypes.data, 0x2002, (2, 3)))).sum() == 6
+assert np.asarray(_native.Tensor(_native.borrow(a, a.ctypes.data, 0x2002, (2, 3)))).sum() == 6
 assert "torch" not in sys.modules
 print(t.__version__, t.__file__)
 """

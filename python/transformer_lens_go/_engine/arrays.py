@@ -31,6 +31,7 @@ __all__ = [
     "no_grad",
     "np",
     "numpy_view",
+    "place",
     "stack",
     "torch",
     "view",
@@ -152,6 +153,13 @@ def asarray(value: Any) -> Any:
 def no_grad() -> Any:
     """A context without autograd; without torch there is none anyway."""
     return torch.no_grad() if torch is not None else nullcontext()
+
+
+def place(array: Any) -> tuple[Any, ...]:
+    """Where an array lies: the same memory in the same order gives the same."""
+    if torch is not None:
+        return array.data_ptr(), array.shape, array.stride(), array.dtype
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
 
 
 def zeros(shape: Sequence[int], name: str = "float32") -> Any:

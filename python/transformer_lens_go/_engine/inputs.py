@@ -1,6 +1,7 @@
 """What users pass in, as memory that the engine can read: contiguous, on the CPU, of a dtype it knows.
 
-A borrowed handle names memory that stays the caller's: `Borrowed` keeps the arrays alive and ends the handles, in C.
+A borrowed handle names memory that stays the caller's. The engine holds what owns it, and lets go of it with the last
+handle, tensor or view: nothing in Python need keep an array for that.
 """
 
 from __future__ import annotations
@@ -44,16 +45,18 @@ if arrays.torch is not None:
 
 
 def memory(array: Any) -> tuple[Any, int, int, tuple[int, ...], tuple[int, ...]]:
-    """An array as `lend` takes it: itself, its address, dtype code, shape, and strides in elements."""
+    """An array as `lend` takes it: what owns its memory, address, dtype code, shape, and strides in elements."""
     code = CODES[array.dtype]
     if arrays.torch is not None and isinstance(array, arrays.torch.Tensor):
-        return array, array.data_ptr(), code, array.shape, array.stride()
+        # not the tensor, whose memory may become another's (.data), and which may hold a graph
+        owner = array.untyped_storage()
+        return owner, array.data_ptr(), code, array.shape, array.stride()
     address = array.__array_interface__["data"][0]
     return array, address, code, array.shape, tuple(s // array.itemsize for s in array.strides)
 
 
 class Borrowed(native.Lent):
-    """The arrays that one question lends to the engine, and the handles over them, which end with the block."""
+    """The handles over arrays that one question lends to the engine; they end with the block."""
 
     __slots__ = ()
 

@@ -25,10 +25,9 @@ class EngineModel:
     index (canonical `name`, and in `gate` the flag that it needs), `aliases` the other names of points.
     """
 
-    def __init__(self, owned: native.Owned, lent: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, owned: native.Owned) -> None:
         self._owned = owned
         self.handle: int = owned.id
-        self._lent = lent  # arrays whose memory the engine computes from
         self.hooks = HookTable(self.handle)
         self._describe()
 
@@ -89,18 +88,17 @@ class EngineModel:
     ) -> EngineModel:
         """The model of a Hugging Face config and the tensors of its state dict, used in place where possible."""
         open_backend()
-        kept = {key: _in_rows(value) for key, value in tensors.items()}
         with Borrowed() as borrowed:
             options = {
                 "config": config,
-                "tensors": {key: borrowed.add(value) for key, value in kept.items()},
+                "tensors": {key: borrowed.add(_in_rows(value)) for key, value in tensors.items()},
                 "dtype": dtype,
                 "config_overrides": config_overrides or {},
                 "n_ctx": n_ctx,
                 "name": name,
             }
             owned = _own(go.ModelFromState, options)
-        return cls(owned, kept)
+        return cls(owned)
 
     @classmethod
     def native(cls, config: dict[str, Any], *, name: str = "") -> EngineModel:

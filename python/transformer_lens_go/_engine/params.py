@@ -34,7 +34,9 @@ class ParameterStore:
         made = self._made.get(index)
         if made is None:
             view = arrays.made(go.ParamOpen, self._model, index)
-            made = self._made[index] = self._tied.setdefault(_place(view), self._wrap(index, view))
+            made = self._made[index] = self._tied.setdefault(
+                arrays.place(view), self._wrap(index, view)
+            )
         return made
 
     def _wrap(self, index: int, view: Any) -> Any:
@@ -64,7 +66,7 @@ class ParameterStore:
         for index, made in given.items():
             view = arrays.made(go.ParamOpen, self._model, index)
             self._views[index], self._made[index] = view, made
-            self._tied[_place(view)] = made
+            self._tied[arrays.place(view)] = made
             made.data = view
             if made.grad is not None:
                 made.grad.data = made.grad.data.to(view.dtype)
@@ -168,13 +170,6 @@ class LazyTable(dict):
 
     def copy(self) -> dict[str, Any]:
         return dict(self.items())
-
-
-def _place(view: Any) -> tuple:
-    """Where an array lies: parameters over the same memory are one (tied embeddings)."""
-    if arrays.torch is not None:
-        return view.data_ptr(), view.shape, view.stride()
-    return view.__array_interface__["data"][0], view.shape, view.strides
 
 
 def strided_view(

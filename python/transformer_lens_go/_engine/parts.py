@@ -187,13 +187,10 @@ class PartTable:
             return False
         return self._forwards[self._kinds[path]] is getattr(type(part), "forward", None)
 
-    def call(
-        self, run: int, dtype: str, alive: list[Any], live: list[Any] | None, edge: Any
-    ) -> int:
+    def call(self, run: int, dtype: str, live: list[Any] | None, edge: Any) -> int:
         """Compute the part that `run` waits for; answers as a callback of the engine does.
 
-        `dtype` is the model's, `edge` makes the array of a handle, `live` collects what carries gradients, `alive`
-        what must outlive the run.
+        `dtype` is the model's, `edge` makes the array of a handle, `live` collects what carries gradients.
         """
         told = json.loads(errors.call(go.PartArguments, run))
         name, part = told["name"], self.at(told["name"])
@@ -220,7 +217,7 @@ class PartTable:
         if not (kind._is_point or arrays.is_floating(like)):
             like = arrays.zeros((0,), dtype)  # ids go in, floats come out
         for i, output in enumerate(outputs):
-            replace.give(run, i, name, like, output, alive)
+            replace.give(run, i, name, like, output)
         if live is not None:
             live.extend(a for a in (*values.values(), *outputs) if a.requires_grad)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ class Entry:
     ) -> None:
         self._owned = native.Owned(go.EntryClose, go.EntryNew, dtype, batch, heads, d_head)
         self.handle: int = self._owned.id
-        self._given: dict[str, Any] = {}  # arrays of the caller's that the entry looks into
+        self._given: dict[str, weakref.ref[Any]] = {}  # the arrays that were set
 
     @classmethod
     def of(cls, keys: Any, values: Any) -> Entry:
@@ -43,12 +44,11 @@ class Entry:
         return errors.call(go.EntryLen, self.handle)
 
     def get(self, half: Half) -> Any:
-        """The past keys or values: the array that was set, or a view of the engine's memory."""
-        given = self._given.get(half)
-        if given is not None:
-            return given
+        """The past keys or values, a view of the memory that counts; the array that was set, while it is that."""
         export = go.EntryKeys if half == "keys" else go.EntryValues
-        return arrays.made(export, self.handle)
+        view = arrays.made(export, self.handle)
+        given = self._given[half]() if half in self._given else None
+        return view if given is None or arrays.place(given) != arrays.place(view) else given
 
     def set(self, half: Half, value: Any) -> None:
         """Start from `value` [batch, pos, head, d_head], which is copied when the entry grows, not before."""
@@ -57,15 +57,13 @@ class Entry:
             handle = lent.add(_plain(array))
             keys, values = (handle, 0) if half == "keys" else (0, handle)
             errors.call(go.EntrySet, self.handle, keys, values)
-        self._given[half] = array
+        self._given[half] = weakref.ref(array)
 
     def append(self, keys: Any, values: Any, frozen: bool) -> tuple[Any, Any]:
         """All keys and all values, new ones behind the past; they become the past unless `frozen`."""
         with Borrowed() as lent:
             new = [lent.add(_plain(arrays.asarray(array))) for array in (keys, values)]
             whole = native.Owned(go.ResultClose, go.EntryAppend, self.handle, *new, frozen)
-        if not frozen:
-            self._given.clear()
         with whole:
             all_keys, all_values = json.loads(errors.call(go.ResultTell, whole.id))["extra"]
             return arrays.view(all_keys), arrays.view(all_values)
@@ -73,11 +71,6 @@ class Entry:
     def crop(self, length: int) -> None:
         """Keep the first `length` positions."""
         errors.call(go.EntryCrop, self.handle, length)
-        self._given.clear()
-
-    def grown(self) -> None:
-        """Note that a run has added to the entry, so that it no longer looks into arrays of the caller's."""
-        self._given.clear()
 
     def __reduce__(self) -> Any:
         return keep_entry, (self.get("keys"), self.get("values"))
@@ -104,12 +97,12 @@ class Past:
     `length` is how many positions there are.
     """
 
-    __slots__ = ("_asked", "entries", "frozen", "length")
+    __slots__ = ("_asked", "length")
 
     def __init__(
         self, entries: Sequence[Entry], frozen: Sequence[bool] | None, rotated: bool, length: int
     ) -> None:
-        self.entries, self.frozen, self.length = entries, frozen, length
+        self.length = length
         self._asked: dict[str, Any] = {
             "entries": [entry.handle for entry in entries],
             "rotated": rotated,
@@ -120,9 +113,3 @@ class Past:
     def asked(self) -> dict[str, Any]:
         """The cache as the engine reads it."""
         return self._asked
-
-    def grown(self) -> None:
-        """Note that a run has ended well."""
-        for index, entry in enumerate(self.entries):
-            if self.frozen is None or not self.frozen[index]:
-                entry.grown()

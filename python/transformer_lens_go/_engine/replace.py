@@ -15,16 +15,16 @@ __all__ = ["fit", "give", "put"]
 _lend_to = native.lend
 
 
-def _lend(run: int, address: int, array: Any, strides: tuple[int, ...] | None) -> int:
-    _lend_to(array, address, CODES[array.dtype], array.shape, strides, go.RunReplace, run)
+def _lend(run: int, owner: Any, address: int, array: Any, strides: tuple[int, ...] | None) -> int:
+    _lend_to(owner, address, CODES[array.dtype], array.shape, strides, go.RunReplace, run)
     return 2
 
 
 if arrays.torch is not None:
     _Tensor, _strided = arrays.torch.Tensor, arrays.torch.strided
 
-    def put(run: int, point: Any, given: Any, result: Any, alive: list[Any]) -> int:
-        """Let the edge at `point` go on with what its hook returned, which `alive` keeps until the run is over.
+    def put(run: int, point: Any, given: Any, result: Any) -> int:
+        """Let the edge at `point` go on with what its hook returned.
 
         Returns what a callback of the engine answers: 0 where `result` is the memory of `given`, else 2.
         """
@@ -45,13 +45,12 @@ if arrays.torch is not None:
             and result.shape == given.shape
         ):
             return 0
-        alive.append(result)
-        return _lend(run, address, result, strides)
+        return _lend(run, result.untyped_storage(), address, result, strides)
 
 else:
 
-    def put(run: int, point: Any, given: Any, result: Any, alive: list[Any]) -> int:
-        """Let the edge at `point` go on with what its hook returned, which `alive` keeps until the run is over.
+    def put(run: int, point: Any, given: Any, result: Any) -> int:
+        """Let the edge at `point` go on with what its hook returned.
 
         Returns what a callback of the engine answers: 0 where `result` is the memory of `given`, else 2.
         """
@@ -73,12 +72,11 @@ else:
         if not result.flags.c_contiguous:
             result = np.ascontiguousarray(result)
             address = result.__array_interface__["data"][0]
-        alive.append(result)
-        return _lend(run, address, result, None)
+        return _lend(run, result, address, result, None)
 
 
-def give(run: int, i: int, name: str, given: Any, result: Any, alive: list[Any]) -> None:
-    """Let what computed the part `name` have `result` as output `i`; `alive` keeps it for the run.
+def give(run: int, i: int, name: str, given: Any, result: Any) -> None:
+    """Let what computed the part `name` have `result` as output `i`.
 
     `given` is what the output is like in kind and dtype. Raises TypeError for what is no array, RuntimeError for one
     that cannot stand there.
@@ -94,7 +92,6 @@ def give(run: int, i: int, name: str, given: Any, result: Any, alive: list[Any])
     result = in_rows(_checked(name, given, result, "what stands at"), arrays.dtype_name(given))
     if arrays.torch is not None:
         result = result.detach().resolve_neg()
-    alive.append(result)
     _lend_to(*memory(result), go.PartResult, run, i)
 
 

@@ -129,8 +129,7 @@ def run(model: EngineModel, question: Question) -> Answer:
         question.within = frame.run
         frame.ran.add(str(question.component))
     live = _live_at_start(model, question)
-    alive: list[Any] = []
-    dispatch = _plain(model, alive) if live is None else _grad(model, alive, live)
+    dispatch = _plain(model) if live is None else _grad(model, live)
     outer = here.positions
     if frame is None:  # else the positions are those of the run around
         here.positions = question.positions_of_input()
@@ -174,7 +173,7 @@ def _edge(make: Callable[[], Any], name: str, live: list[Any] | None) -> Any:
     return Segment.apply(make, name, *live)
 
 
-def _plain(model: EngineModel, alive: list[Any]) -> Callable[[int, int, int], int]:
+def _plain(model: EngineModel) -> Callable[[int, int, int], int]:
     """Calls hooks without autograd. This is the path that every hook's cost is measured on."""
     view, find, put = arrays.view, model.hooks.calls.get, replace.put
 
@@ -182,14 +181,14 @@ def _plain(model: EngineModel, alive: list[Any]) -> Callable[[int, int, int], in
         record = find(hook)
         if record is None:  # a part, or a hook that was taken off
             if hook == _PART:
-                return model.parts.call(run, model.dtype, alive, None, _view_only)
+                return model.parts.call(run, model.dtype, None, _view_only)
             return 0
         call, point = record
         given = view(tensor)
         result = call(given, hook=point)
         if result is None or result is given:
             return 0
-        return put(run, point, given, result, alive)
+        return put(run, point, given, result)
 
     return dispatch
 
@@ -198,7 +197,7 @@ def _view_only(handle: int, name: str) -> Any:
     return arrays.view(handle)
 
 
-def _grad(model: EngineModel, alive: list[Any], live: list[Any]) -> Callable[[int, int, int], int]:
+def _grad(model: EngineModel, live: list[Any]) -> Callable[[int, int, int], int]:
     """Calls hooks with tensors that are part of the autograd graph; what they make of them joins `live`."""
     calls = model.hooks.calls
 
@@ -212,7 +211,7 @@ def _grad(model: EngineModel, alive: list[Any], live: list[Any]) -> Callable[[in
         record = calls.get(hook)
         if record is None:
             if hook == _PART:
-                return model.parts.call(run, model.dtype, alive, live, part_edge)
+                return model.parts.call(run, model.dtype, live, part_edge)
             return 0
         call, point = record
         given = _edge(partial(arrays.view, tensor), f"the hook at {point.name}", live)
@@ -224,6 +223,6 @@ def _grad(model: EngineModel, alive: list[Any], live: list[Any]) -> Callable[[in
         result = replace.fit(point.name, point._resize, given, result)
         if result.requires_grad:
             live.append(result)
-        return replace.put(run, point, given, result.detach(), alive)
+        return replace.put(run, point, given, result.detach())
 
     return dispatch

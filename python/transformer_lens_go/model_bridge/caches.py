@@ -35,11 +35,6 @@ class Caching:
     pos: int  # how many tokens it adds
     _grown: list[Entry] | None = None
 
-    def done(self) -> None:
-        """The run has ended well: what it computed is part of the cache."""
-        self.past.grown()
-        self.keep()
-
     def undo(self) -> None:
         """Take back what the run added, if it came so far: to all entries at once, or to none. Idempotent."""
         if self._grown is None:

@@ -195,7 +195,7 @@ class ForwardMixin(TextMixin):
 
         def ask() -> Answer:
             answer = run(self._engine, question)
-            caching.done()
+            caching.keep()
             return answer
 
         return whole(ask, caching.undo)
