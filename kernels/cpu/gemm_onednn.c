@@ -1,5 +1,6 @@
 // oneDNN's dnnl_sgemm, opened at run time: used for products of many rows, and only if it gives our
-// bits on this machine, which is checked once.
+// bits on this machine, which is checked once. It is kept to one thread: our own threads compute
+// the parts of a product, for libgomp's would spin at barriers whatever else the machine has to do.
 #include "gemm.h"
 
 #include <dlfcn.h>
@@ -30,7 +31,6 @@ const char *tlg_onednn_open(const char *path) {
         if (h)
             dlclose(h);
     } else {
-        tlg_use_gomp(h);
         set_threads = (void (*)(int))dlsym(h, "omp_set_num_threads");
         max_threads = (int (*)(void))dlsym(h, "omp_get_max_threads");
         atomic_store(&product, f);
@@ -40,25 +40,24 @@ const char *tlg_onednn_open(const char *path) {
     return err;
 }
 
-// C = A * B alone, on our number of threads. libgomp keeps that number for each calling thread and
-// shares it with the host program, so it is put back.
+// C = A * B alone, on the calling thread. libgomp keeps its number of threads for each thread that
+// calls and shares it with the host program, so it is put back.
 static int call(const tlg_product *g) {
-    int before = max_threads ? max_threads() : 0, want = tlg_threads();
-    if (set_threads && before != want)
-        set_threads(want);
+    int before = max_threads && set_threads ? max_threads() : 1;
+    if (before != 1)
+        set_threads(1);
     int bad = atomic_load(&product)('N', g->trans ? 'T' : 'N', g->M, g->N, g->K, 1, g->A, g->lda,
                                     g->B, g->ldb, 0, g->C, g->ldc);
-    if (set_threads && before > 0 && before != want)
+    if (before != 1)
         set_threads(before);
     return bad;
 }
 
 // ---- the checks ---------------------------------------------------------------------------------
 
-// oneDNN picks between kernels by shape, strides and threads, and not all of them sum in our order:
-// with B transposed one of them does not at M 41, N 130, K 1000 on one thread, where most others
-// do. So a few small shapes are compared once, and then a sample of the first result of every
-// shape.
+// oneDNN picks between kernels by shape and strides, and not all of them sum in our order: with B
+// transposed one of them does not at M 41, N 130, K 1000, where most others do. So a few small
+// shapes are compared once, and then a sample of the first result of every shape.
 
 static int equal_rows(const float *c, long ldc, const float *d, long ldd, long rows, long n) {
     for (long i = 0; i < rows; i++)
@@ -112,14 +111,26 @@ static int usable(void) {
 static atomic_ullong known[KNOWN];
 
 static uint64_t shape_hash(const tlg_product *g) {
-    const uint64_t parts[] = {g->M,         g->N, g->K, g->lda, g->ldb, g->ldc, (uint64_t)g->trans,
-                              tlg_threads()};
+    const uint64_t parts[] = {g->M, g->N, g->K, g->lda, g->ldb, g->ldc, (uint64_t)g->trans};
     uint64_t h = 0x9e3779b97f4a7c15u;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         h = (h ^ parts[i]) * 0xff51afd7ed558ccdu;
         h ^= h >> 32;
     }
     return (h | 2) & ~(uint64_t)1;
+}
+
+enum { OTHER, SAME, UNKNOWN };
+
+static int what_is_known(const tlg_product *g) {
+    uint64_t hash = shape_hash(g);
+    uint64_t have = atomic_load_explicit(&known[hash % KNOWN], memory_order_relaxed);
+    return (have & ~(uint64_t)1) == hash ? (int)(have & 1) : UNKNOWN;
+}
+
+static void remember(const tlg_product *g, int what) {
+    uint64_t hash = shape_hash(g);
+    atomic_store_explicit(&known[hash % KNOWN], hash | (uint64_t)what, memory_order_relaxed);
 }
 
 #define SAMPLE 32
@@ -130,6 +141,7 @@ static int agrees_in_sample(const tlg_product *g) {
     for (int i = 0; i < 4; i++) {
         long col = (g->N - n) * i / 3;
         tlg_product s = *g;
+        s.bias = s.residual = NULL;
         s.M = 3;
         s.N = n;
         s.lda *= step;
@@ -142,41 +154,86 @@ static int agrees_in_sample(const tlg_product *g) {
     return 1;
 }
 
-// ---- bias and residual --------------------------------------------------------------------------
+// ---- parts --------------------------------------------------------------------------------------
 
-static void finish_row(void *p, long i) {
-    const tlg_product *g = p;
-    float *c = g->C + i * g->ldc;
-    if (g->bias)
-        tlg_add_here(g->N, c, g->bias);
-    if (g->residual)
-        tlg_add_here(g->N, c, g->residual + i * g->ldr);
+// Two parts for each thread, so that one that comes late or loses its core holds up less. Each is
+// about as tall as the product, for oneDNN reads its part of B once, and packs A anew in each part
+// where rows of B lie a multiple of 4 KiB apart; there they are wider.
+typedef struct {
+    const tlg_product *g;
+    long across, down;
+    int failed;
+} job;
+
+#define ROWS_A_PART 64
+
+static job cut(const tlg_product *g) {
+    job j = {.g = g, .across = 1, .down = 1};
+    if (!set_threads || tlg_threads() == 1)
+        return j; // not libgomp's oneDNN: it has its own idea of threads
+    long want = 2L * tlg_threads(), least = g->ldb % 1024 ? 96 : 384;
+    while (g->N / tlg_ceil(want, j.down) < least && g->M / (j.down + 1) >= ROWS_A_PART)
+        j.down++;
+    j.across = tlg_max(1, tlg_min(tlg_ceil(want, j.down), g->N / least));
+    return j;
+}
+
+// The part as a product of its own. Parts begin at multiples of 16 columns.
+static tlg_product part_of(const job *j, long u) {
+    tlg_product g = *j->g;
+    long x = u % j->across, y = u / j->across;
+    long col = x * g.N / j->across & ~15L, row = y * g.M / j->down;
+    g.N = (x + 1 == j->across ? g.N : (x + 1) * g.N / j->across & ~15L) - col;
+    g.M = (y + 1) * g.M / j->down - row;
+    g.A += row * g.lda;
+    g.B += g.trans ? col * g.ldb : col;
+    g.C += row * g.ldc + col;
+    if (g.bias)
+        g.bias += col;
+    if (g.residual)
+        g.residual += row * g.ldr + col;
+    return g;
+}
+
+// 0 if the part was computed and has our bits, as far as is known of its shape.
+static int compute(const tlg_product *part, const tlg_product *whole) {
+    int what = what_is_known(part);
+    if (what == OTHER || call(part))
+        return 1;
+    if (what == UNKNOWN) {
+        what = agrees_in_sample(part) ? SAME : OTHER;
+        remember(part, what);
+    }
+    if (what == OTHER)
+        remember(whole, OTHER);
+    return what == OTHER;
+}
+
+static void unit(void *p, long u) {
+    job *j = p;
+    if (__atomic_load_n(&j->failed, __ATOMIC_RELAXED))
+        return;
+    tlg_product g = part_of(j, u);
+    if (compute(&g, j->g)) {
+        __atomic_store_n(&j->failed, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    for (long i = 0; i < g.M && (g.bias || g.residual); i++) {
+        if (g.bias)
+            tlg_add_here(g.N, g.C + i * g.ldc, g.bias);
+        if (g.residual)
+            tlg_add_here(g.N, g.C + i * g.ldc, g.residual + i * g.ldr);
+    }
 }
 
 int tlg_onednn_suits(const tlg_product *g) {
-    return !g->trans && g->M >= 64 && g->N >= SAMPLE && g->K >= 64;
+    return !g->trans && g->M >= ROWS_A_PART && g->N >= SAMPLE && g->K >= 64;
 }
 
-int tlg_gemm_onednn(const tlg_product *given) {
-    if (!usable())
+int tlg_gemm_onednn(const tlg_product *g) {
+    if (!usable() || what_is_known(g) == OTHER)
         return 1;
-    tlg_product g = *given;
-    uint64_t hash = shape_hash(&g);
-    atomic_ullong *slot = &known[hash % KNOWN];
-    uint64_t have = atomic_load_explicit(slot, memory_order_relaxed);
-    if (have == hash)
-        return 1;
-    if (call(&g))
-        return 1;
-    if (have != (hash | 1)) {
-        tlg_product bare = g;
-        bare.bias = bare.residual = NULL;
-        int same = agrees_in_sample(&bare);
-        atomic_store_explicit(slot, hash | (uint64_t)same, memory_order_relaxed);
-        if (!same)
-            return 1;
-    }
-    if (g.bias || g.residual)
-        tlg_for(g.M, (double)g.M * g.N / 4, finish_row, &g);
-    return 0;
+    job j = cut(g);
+    tlg_for(j.across * j.down, tlg_product_ns(g), unit, &j);
+    return j.failed;
 }

@@ -13,8 +13,6 @@ int tlg_isa_set(int isa);
 
 int tlg_threads(void);
 void tlg_set_threads(int n);
-int tlg_has_gomp(void);
-void tlg_use_gomp(void *library);
 
 // NULL, or why the library cannot be used (a string that lives as long as the process).
 const char *tlg_onednn_open(const char *path);

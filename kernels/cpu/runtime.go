@@ -40,14 +40,6 @@ func SetThreads(n int) { C.tlg_set_threads(C.int(n)) }
 // run on, or OMP_NUM_THREADS if that is fewer.
 func Threads() int { return int(C.tlg_threads()) }
 
-// ThreadPool tells whose threads are used: "libgomp" or "own".
-func ThreadPool() string {
-	if C.tlg_has_gomp() != 0 {
-		return "libgomp"
-	}
-	return "own"
-}
-
 var oneDNN struct {
 	sync.Once
 	opened bool
