@@ -44,11 +44,12 @@ def decoded(model: Any, tokens: torch.Tensor, steps: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: what is run, and whether torch records gradients meanwhile."""
+    """A line of the table: what is run, whether torch records gradients meanwhile, how many busy processes run."""
 
     name: str
     run: Callable[[Any], Any]
     grad: bool = False
+    beside: int = 0
 
 
 def _hooked(hook: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -72,6 +73,10 @@ def _rows() -> list[Row]:
         Row("hooks on every layer that return a new tensor, 1×128", _hooked(doubled)),
         Row("forward 1×128, gradients on", lambda m: m(long), grad=True),
         Row("greedy decoding, 32 tokens behind 16", lambda m: decoded(m, short, 32)),
+        *(
+            Row(f"forward 1×128, {n} busy processes beside", lambda m: m(long), beside=n)
+            for n in (2, 4)
+        ),
     ]
 
 

@@ -14,7 +14,8 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,18 @@ class Process:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Processes that want the cores too, while a row is measured."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 @dataclass
@@ -147,13 +160,14 @@ def running(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> 
             process.ask("import", with_torch=True)
             process.ask("load", source=model.source)
         check_same_logits(model, [process.ask("logits")["logits"] for process in (peer, ours)])
-        for line in lines:
-            for process in (peer, ours):
-                process.ask("row", name=line.what, times=2)
-            for _ in range(rounds):
-                for process, samples in ((peer, line.peer), (ours, line.ours)):
-                    seconds = process.ask("row", name=line.what, times=1)["seconds"]
-                    samples.extend(1e3 * value for value in seconds)
+        for row, line in zip(chosen, lines, strict=True):
+            with busy(row.beside):
+                for process in (peer, ours):
+                    process.ask("row", name=line.what, times=2)
+                for _ in range(rounds):
+                    for process, samples in ((peer, line.peer), (ours, line.ours)):
+                        seconds = process.ask("row", name=line.what, times=1)["seconds"]
+                        samples.extend(1e3 * value for value in seconds)
             print(line.markdown(), flush=True)
     return lines
 

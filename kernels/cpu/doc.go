@@ -19,10 +19,11 @@
 //
 // # Threads
 //
-// Work is shared between Threads threads. Where the process has libgomp (brought by oneDNN or by
-// torch) its pool is used, for two pools would take each other's cores; otherwise a small one of our
-// own. libgomp keeps a pool for each calling thread, so Go programs with many goroutines should make
-// large calls from few locked threads.
+// Work is shared between Threads threads: the caller's and helpers from one pool for the process, which
+// all callers share. Work is claimed piece by piece, so that a thread without a core holds up no more
+// than the piece it is at. A thread that has to wait spins for 20 µs, for up to 1 ms while the machine has
+// cores to spare, and then sleeps (pool.c, wait.c). libgomp's threads, which spin for longer whatever else
+// runs, are not used, not for oneDNN's products either.
 package cpu
 
 // -std=c11 also forbids contracting a*b+c into one rounding, which would make variants differ.

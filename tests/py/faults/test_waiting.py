@@ -20,8 +20,8 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 from transformer_lens_go import TransformerBridge
 from transformer_lens_go._engine.native import go
 
-sizes = dict(n_layers=2, d_model=256, n_ctx=128, d_head=32, n_heads=8, d_mlp=1024, d_vocab=64, act_fn="gelu_new", seed=1)
-model = TransformerBridge.boot_native(sizes)
+sizes = dict(n_layers=2, d_model=256, n_ctx=128, d_head=32, n_heads=8, d_mlp=1024, d_vocab=64, act_fn="gelu_new")
+model = TransformerBridge.boot_native({**sizes, "seed": 1})
 tokens = np.arange(128)[None] % 64
 
 def cost(n):
@@ -53,7 +53,12 @@ def test_fault_M13_waiting_threads_take_no_time_from_other_processes() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one core: there is nobody to wait for")
     ran = subprocess.run(
-        [sys.executable, "-c", MEASURED], capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-c", MEASURED],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     seconds = json.loads(ran.stdout.splitlines()[-1])
