@@ -137,14 +137,28 @@ def least(value: Any) -> float:
 
 
 def from_numpy(array: np.ndarray) -> Any:
-    """The user's kind of array over a NumPy array's memory."""
-    return torch.from_numpy(array) if torch is not None else array
+    """The user's kind of array over a NumPy array's memory.
+
+    A copy of it where torch has no such arrays: with the bytes of its numbers or an axis in reverse, with steps that
+    are no whole numbers of entries, or read-only.
+    """
+    if torch is None:
+        return array
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    elif not array.flags.writeable or any(
+        step < 0 or step % array.itemsize for step in array.strides
+    ):
+        array = array.copy()
+    return torch.from_numpy(array)
 
 
 def asarray(value: Any) -> Any:
     """The user's kind of array of any array or nested list; arrays of that kind come back as they are."""
     if torch is not None:
-        return value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        if isinstance(value, torch.Tensor):
+            return value
+        return from_numpy(value.copy()) if isinstance(value, np.ndarray) else torch.tensor(value)
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     return np.asarray(value)

@@ -45,8 +45,10 @@ def labelled_loss(logits: Any, labels: Any, mask: Any, per_token: bool) -> Any:
     losses = library.where(valid, losses, arrays.zeros((), arrays.dtype_name(losses)))
     if per_token:
         return losses
-    mean = losses.sum() / valid.sum()
-    return mean if arrays.torch is not None else arrays.np.asarray(mean, dtype=losses.dtype)
+    if arrays.torch is not None:
+        return losses.sum() / valid.sum()
+    with arrays.np.errstate(invalid="ignore"):  # of no label at all it is NaN
+        return arrays.np.asarray(losses.sum() / valid.sum(), dtype=losses.dtype)
 
 
 def _constant(array: Any) -> Any:

@@ -48,7 +48,7 @@ class CachingMixin:
     @overload
     def run_with_cache(
         self,
-        input: ModelInput,
+        input: ModelInput | None = None,
         return_cache_object: Literal[True] = True,
         *args: Any,
         **kwargs: Any,
@@ -61,7 +61,7 @@ class CachingMixin:
 
     def run_with_cache(
         self,
-        input: ModelInput,
+        input: ModelInput | None = None,
         return_cache_object: bool = True,
         remove_batch_dim: bool = False,
         names_filter: NamesFilter = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..cache.key_value_cache import TransformerLensKeyValueCache
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
 from .caches import Caching, can_cache, open_cache
+from .encodings import unpacked
 from .padding import positions_of, warn_of_empty
 from .past_key_values import PastKeyValues
 from .text import TextMixin
@@ -58,7 +59,7 @@ class ForwardMixin(TextMixin):
 
     def forward(
         self,
-        input: ModelInput,
+        input: ModelInput | None = None,
         return_type: str | None = "logits",
         loss_per_token: bool = False,
         prepend_bos: bool | None = None,
@@ -75,7 +76,8 @@ class ForwardMixin(TextMixin):
         """Run the model on text, ids [pos] or [batch, pos], or embeddings [batch, pos, d_model].
 
         Args:
-            input: a list of texts is padded on `padding_side` (None: the tokenizer's).
+            input: a list of texts is padded on `padding_side` (None: the tokenizer's). What a tokenizer gave
+                (a BatchEncoding, or a dict with "input_ids") may be passed whole, or as keywords (`**encoding`).
             prepend_bos: for texts: whether BOS stands before each; None means `cfg.default_prepend_bos`.
             padding_side: for lists of texts: "left" or "right".
             return_type: "logits" [batch, pos, d_vocab], "loss" (of the next tokens; a scalar), "both" (a
@@ -87,7 +89,7 @@ class ForwardMixin(TextMixin):
             labels: targets [batch, pos] for the loss in place of the ids; -100 does not count.
             start_at_layer: `input` is the residual stream [batch, pos, d_model] entering that block.
             stop_at_layer: return the residual stream entering that block; blocks from there on do not run.
-                Negative ones count from the end.
+                Negative ones count from the end; the number of layers runs on to the logits.
             past_key_values: the KV cache of earlier tokens, from "logits_and_cache" (or a DynamicCache of
                 transformers): `input` is the new tokens only, and their keys and values are added to it.
 
@@ -151,6 +153,9 @@ class ForwardMixin(TextMixin):
         **kwargs: Any,
     ) -> tuple[Any, Kept, int]:
         """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
+        if isinstance(input, Mapping) or input is None or "input_ids" in kwargs:
+            input, attention_mask = unpacked("forward", input, attention_mask, kwargs)
+            labels = kwargs.pop("labels", None) if labels is None else labels
         attention_mask, positions = _keywords(return_type, attention_mask, kwargs)
         cache = _cache_given(kwargs)
         given_cache = cache is not None
@@ -265,12 +270,17 @@ class ForwardMixin(TextMixin):
         question.start = start
 
     def _stop(self, question: Question, layer: int | None, start: int | None) -> bool:
-        """Note where to stop; False where the run goes on to the end, as it does for other numbers."""
+        """Note where to stop; False where the run goes on to the end, as it does behind the last layer."""
         if layer is None:
             return False
         layers = len(self.blocks)
         stop = layer + layers if layer < 0 else layer
-        if not 0 <= stop < layers:
+        if not 0 <= stop <= layers:
+            raise ValueError(
+                f"stop_at_layer={layer}: this model has {layers} layers, expected {-layers} to {layers}, the number "
+                f"of the block whose input to return ({layers} runs on to the logits)"
+            )
+        if stop == layers:
             return False
         if question.start is not None and stop < question.start:
             raise ValueError(f"stop_at_layer={layer} is before start_at_layer={start}")
@@ -319,6 +329,7 @@ class ForwardMixin(TextMixin):
         attention_mask: Any | None = None,
     ) -> tuple[Any, Any, None, Any]:
         """(residual stream entering block 0, tokens, None, mask): what `start_at_layer=0` goes on from."""
+        input, attention_mask = unpacked("input_to_embed", input, attention_mask, {})
         tokens, padding = self._ids(input, prepend_bos, padding_side)
         positions = None
         if attention_mask is None and padding is not None:

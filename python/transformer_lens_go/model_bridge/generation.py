@@ -15,6 +15,7 @@ from ..array_types import Array
 from ..hook_points import NamesFilter
 from ..utilities.tensors import to_numpy
 from ..utilities.tokenize_utils import get_attention_mask
+from .encodings import unpacked_prompt
 from .generation_loop import Choice, Sampling, Steps
 from .generation_output import GenerateOutput, TextStream, decoded
 from .padding import positions_of, warn_of_empty
@@ -86,7 +87,7 @@ class GenerationMixin:
         without torch from NumPy's (`numpy.random.seed`).
 
         Args:
-            input: a list of texts is padded on the left.
+            input: a list of texts is padded on the left. What a tokenizer gave may be passed whole, or as keywords.
             max_new_tokens: at least 1.
             stop_at_eos: a row that has chosen `eos_token_id` (one id or several; None: `cfg.eos_token_id`, else the
                 tokenizer's) is finished and goes on with EOS; when all are, generation ends.
@@ -126,6 +127,9 @@ class GenerationMixin:
             >>> tuple(model.generate(tokens, max_new_tokens=3, stop_at_eos=False, verbose=False).shape)
             (1, 7)
         """
+        input, attention_mask = unpacked_prompt(
+            "generate", input, attention_mask, multimodal_kwargs
+        )
         _refuse(pixel_values, multimodal_kwargs, forced_bos_token_id, max_new_tokens)
         sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         prompt = self._prompt(input, prepend_bos, padding_side, attention_mask)
@@ -189,6 +193,7 @@ class GenerationMixin:
         stopping_criteria: Any | None = None,
         attention_mask: Any | None = None,
         forced_bos_token_id: int | None = None,
+        **encoding: Any,
     ) -> Iterator[Any]:
         """`generate`, piece by piece: the prompt and the first tokens, then what is new.
 
@@ -196,7 +201,8 @@ class GenerationMixin:
         It is ids [batch, new], or for `return_type` "str" a text, or one for each row of a batch; a character whose
         bytes are not all there yet waits for the next piece.
         """
-        _refuse(None, {}, forced_bos_token_id, max_new_tokens)
+        input, attention_mask = unpacked_prompt("generate_stream", input, attention_mask, encoding)
+        _refuse(None, encoding, forced_bos_token_id, max_new_tokens, "generate_stream")
         sampling = Sampling(do_sample, top_k, top_p, temperature, freq_penalty, repetition_penalty)
         prompt = self._prompt(input, prepend_bos, None, attention_mask)
         if prompt.kind == "embeds":
@@ -356,7 +362,11 @@ class GenerationMixin:
 
 
 def _refuse(
-    pixel_values: Any, others: dict[str, Any], forced_bos_token_id: Any, max_new_tokens: int
+    pixel_values: Any,
+    others: dict[str, Any],
+    forced_bos_token_id: Any,
+    max_new_tokens: int,
+    api: str = "generate",
 ) -> None:
     if forced_bos_token_id is not None:
         raise ValueError("forced_bos_token_id is only meaningful for encoder-decoder models")
@@ -365,7 +375,7 @@ def _refuse(
             "pixel_values can only be passed to multimodal or vision models; this one reads text"
         )
     if others:
-        raise TypeError(f"generate() got unexpected keyword arguments: {', '.join(sorted(others))}")
+        raise TypeError(f"{api}() got unexpected keyword arguments: {', '.join(sorted(others))}")
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens}: expected at least 1")
 

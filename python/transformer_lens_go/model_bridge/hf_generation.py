@@ -16,6 +16,7 @@ from ..utilities.logits_utils import (
     penalize_repetition,
 )
 from ..utilities.tensors import to_numpy
+from .encodings import unpacked_prompt
 from .generation_loop import Steps
 from .generation_output import GenerateOutput
 from .padding import told_mask, warn_of_empty
@@ -27,7 +28,6 @@ _TOP_K = 50  # what transformers takes where nobody says
 # With these values they ask for nothing.
 _IDLE = {"num_beams": 1, "num_return_sequences": 1}
 _KNOWN = (
-    "attention_mask",
     "output_logits",
     "output_scores",
     "repetition_penalty",
@@ -110,10 +110,13 @@ class HFGenerationMixin:
         Against `generate`: texts are encoded as the tokenizer does by itself, `top_k` is 50 where it is not given
         and goes together with `top_p`, and EOS is the tokenizer's. Hooks on the model are called in each step.
 
-        Further keywords: `attention_mask` [batch, pos], `repetition_penalty`, `stop_strings`, `stopping_criteria`,
+        What a tokenizer gave may be passed whole, or as keywords (`**encoding`). Further keywords: `attention_mask`
+        [batch, pos], `repetition_penalty`, `stop_strings`, `stopping_criteria`,
         and `output_logits`, `output_scores`, `return_dict_in_generate`, with which an object comes back that has
         `sequences`, `logits` and `scores`. Others of transformers' (beams among them) raise NotImplementedError.
         """
+        mask = generation_kwargs.pop("attention_mask", None)
+        input, mask = unpacked_prompt("hf_generate", input, mask, generation_kwargs)
         options = _options(generation_kwargs)
         if pixel_values is not None:
             raise ValueError(
@@ -127,7 +130,7 @@ class HFGenerationMixin:
             given = own if eos_token_id is None else eos_token_id
             stop_tokens, _ = eos_tokens(given, self.cfg, self.tokenizer)
         pad = None if own in (stop_tokens or ()) else own
-        tokens, mask = self._encoded(input, options.pop("attention_mask", None), pad)
+        tokens, mask = self._encoded(input, mask, pad)
         penalty = options.pop("repetition_penalty", 1.0)
         choose = _HFSampling(
             do_sample,
@@ -205,7 +208,8 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     unknown = [name for name in others if given[name] not in (None, False, _IDLE.get(name))]
     if unknown:
         raise NotImplementedError(
-            f"hf_generate has no {', '.join(sorted(unknown))}: it takes {', '.join(_KNOWN)} of transformers' keywords. "
+            f"hf_generate has no {', '.join(sorted(unknown))}: it takes attention_mask, {', '.join(_KNOWN)} of "
+            "transformers' keywords. "
             "Attentions and hidden states come from run_with_cache"
         )
     return options

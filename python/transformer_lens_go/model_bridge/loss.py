@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._engine.loss import labelled_loss
-from ..utilities.lm_utils import lm_cross_entropy_loss
+from ..utilities.lm_utils import lm_cross_entropy_loss, told
 from ..utilities.tensors import is_torch_tensor
 
 
@@ -30,7 +30,10 @@ def labels_loss(
             f"{tuple(labels.shape)} and logits {tuple(logits.shape)}"
         )
     mask = None if attention_mask is None else _loss_mask(attention_mask, labels)
-    return labelled_loss(logits, labels, mask, per_token)
+    counted = labels[:, 1:] != -100
+    if mask is not None:
+        counted = counted & mask[:, :-1] & mask[:, 1:]
+    return told(labelled_loss(logits, labels, mask, per_token), counted)
 
 
 def _loss_mask(mask: Any, tokens: Any) -> Any:

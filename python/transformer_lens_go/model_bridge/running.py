@@ -105,7 +105,7 @@ class RunningMixin:
 
     def run_with_hooks(
         self,
-        input: ModelInput,
+        input: ModelInput | None = None,
         fwd_hooks: Hooks = (),
         bwd_hooks: Hooks = (),
         reset_hooks_end: bool = True,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .._engine import arrays, loss
+from ..hook_names import outside_of_package
 from .tensors import is_torch_tensor
 
 
@@ -16,7 +18,8 @@ def lm_cross_entropy_loss(
     """The mean loss of predicting each next token, or with `per_token` each loss: [batch, pos - 1].
 
     `logits` [batch, pos, d_vocab] at pos t are scored against `tokens` [batch, pos] at t + 1. With
-    `attention_mask` [batch, pos], pairs with a masked token give 0 and do not count in the mean.
+    `attention_mask` [batch, pos], pairs with a masked token give 0 and do not count in the mean. Where no pair is
+    left the mean is NaN, with a warning.
     """
     tokens = _same_kind(tokens, logits)
     mask: Any = None
@@ -28,11 +31,29 @@ def lm_cross_entropy_loss(
                 f"{tuple(mask.shape)} and {tuple(tokens.shape)}"
             )
     if not _suits_engine(logits):
-        return _torch_loss(logits, tokens, mask, per_token)
+        return told(_torch_loss(logits, tokens, mask, per_token), _pairs(tokens, mask))
+    pairs = _pairs(tokens, mask)
     mask = None if mask is None else _contiguous(mask, "int64")
     if not is_torch_tensor(logits) and not arrays.is_floating(np.asarray(logits)):
         logits = np.asarray(logits, dtype=np.float32)
-    return loss.next_token_loss(logits, _contiguous(tokens, "int64"), mask, per_token)
+    return told(loss.next_token_loss(logits, _contiguous(tokens, "int64"), mask, per_token), pairs)
+
+
+def told(loss: Any, pairs: Any) -> Any:
+    """The loss as it is, with a warning where it is the mean over none of `pairs` (bool [batch, pos - 1])."""
+    if loss.ndim == 0 and not pairs.any():
+        warnings.warn(
+            "the loss is the mean over nothing, NaN: it is about predicting the next token, and there is no pair of "
+            "neighbouring real tokens. Give texts of at least two tokens, BOS included",
+            UserWarning,
+            stacklevel=outside_of_package(),
+        )
+    return loss
+
+
+def _pairs(tokens: Any, mask: Any | None) -> Any:
+    """Which neighbours of tokens [batch, pos] are both real: bool [batch, pos - 1]."""
+    return tokens[:, 1:] == tokens[:, 1:] if mask is None else mask[:, :-1] & mask[:, 1:]
 
 
 def lm_accuracy(logits: Any, tokens: Any, per_token: bool = False) -> Any:
@@ -63,7 +84,7 @@ def _torch_loss(logits: Any, tokens: Any, mask: Any | None, per_token: bool) -> 
 def _same_kind(values: Any, like: Any) -> Any:
     """`values` as the kind of array that `like` is, on its device."""
     if is_torch_tensor(like):
-        return arrays.torch.as_tensor(values).to(like.device)
+        return arrays.asarray(values).to(like.device)
     return np.asarray(values)
 
 

@@ -79,8 +79,6 @@ FORWARD: dict[str, Body] = {
     "stop at -1": lambda m: m(IDS, stop_at_layer=-1),
     "stop at -2": lambda m: m(IDS, stop_at_layer=-2),
     "stop at the end": lambda m: m(IDS, stop_at_layer=2),
-    "stop beyond": lambda m: m(IDS, stop_at_layer=7),
-    "stop far below": lambda m: m(IDS, stop_at_layer=-7),
     "stop, loss asked": lambda m: m(IDS, stop_at_layer=1, return_type="loss"),
     "stop, nothing asked": lambda m: m(IDS, stop_at_layer=1, return_type=None),
     "start at 0": lambda m: m(embeddings(m), start_at_layer=0),
