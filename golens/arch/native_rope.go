@@ -43,7 +43,7 @@ func (p *Position) scale(given any) error {
 	settings, ok := given.(map[string]any)
 	if !ok {
 		if given != nil {
-			return nativeError(config.TypeError, "rope_scaling", "got %v, expected a dict or None", given)
+			return nativeError(config.TypeError, "rope_scaling", "got %s, expected a dict or None", jsonText(given))
 		}
 		return nil
 	}

@@ -73,7 +73,7 @@ func (w *WeightMap) Bind(shapes map[string][]int, rename func(hf string) string)
 				continue
 			}
 			if !slices.Equal(shape, t.Shape) {
-				return nil, fmt.Errorf("%w: %s is %v, expected %v by the config", ErrShape, clip(name), shape, t.Shape)
+				return nil, fmt.Errorf("%w: %s is %s, expected %s by the config", ErrShape, clip(name), jsonText(shape), jsonText(t.Shape))
 			}
 			bound[t.Name], used[name] = name, true
 			break

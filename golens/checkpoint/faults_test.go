@@ -229,7 +229,14 @@ func TestFaultF3MoreKeysThanFilesHave(t *testing.T) {
 	if _, err := parseGGUF("m", pairs); err == nil || !strings.Contains(err.Error(), "metadata count") {
 		t.Errorf("pairs: %v", err)
 	}
-	if took := time.Since(start); took > time.Second {
+	strs := `{` + strings.Repeat(`"a":"b",`, maxStrings) + `"c":"d"}`
+	if _, err := parseSafetensors("m", safetensorsBytes(strs, nil)); err == nil || !strings.Contains(err.Error(), "strings") {
+		t.Errorf("strings: %v", err)
+	}
+	if _, err := parseIndex("m", []byte(strs)); err == nil || !strings.Contains(err.Error(), "strings") {
+		t.Errorf("index: %v", err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }

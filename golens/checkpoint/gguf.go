@@ -193,14 +193,14 @@ func (h *ggufHeader) readTensor(c *cursor, index uint64, known map[string]bool) 
 	}
 	elements, ok := countElements(shape)
 	if !ok {
-		return c.fail("dimensions", fmt.Sprint(shape), "sizes whose product is a 63-bit number")
+		return c.fail("dimensions", list(shape), "sizes whose product is a 63-bit number")
 	}
 	if row := innermost(shape); row%uint64(kind.BlockLen()) != 0 {
 		return c.fail("dimensions", fmt.Sprintf("rows of %d", row), fmt.Sprintf("rows of whole blocks of %d, as %s has", kind.BlockLen(), kind))
 	}
 	size, ok := kind.byteSize(elements)
 	if !ok {
-		return c.fail("dimensions", fmt.Sprintf("%v of %s", shape, kind), "a size in bytes that is a 63-bit number")
+		return c.fail("dimensions", fmt.Sprintf("%s of %s", list(shape), kind), "a size in bytes that is a 63-bit number")
 	}
 	offset, err := c.u64("offset")
 	if err != nil {
@@ -253,7 +253,7 @@ func (h *ggufHeader) place(path string, headerEnd, fileSize, alignment uint64) e
 				fmt.Sprintf("%d, the next multiple of %d behind %s (the file is damaged, or a tensor's type or size is)", next, alignment, last)}
 		}
 		if e.size > 0 && (offset > available || uint64(e.size) > available-offset) {
-			return &FormatError{path, field, fmt.Sprintf("%d, with %d bytes of %s %v behind it", offset, e.size, e.Kind, e.Shape),
+			return &FormatError{path, field, fmt.Sprintf("%d, with %d bytes of %s %s behind it", offset, e.size, e.Kind, list(e.Shape)),
 				fmt.Sprintf("all within the %d bytes of data in the file (it is truncated or damaged)", available)}
 		}
 		e.offset = int(min(start+offset, fileSize)) // an empty tensor may stand behind the last byte

@@ -27,6 +27,9 @@ func newJSONScanner(path, what string, data []byte) (*jsonScanner, error) {
 	if !utf8.Valid(data) {
 		return nil, &FormatError{path, what, "bytes that are not UTF-8", "JSON text"}
 	}
+	if n := bytes.Count(data, []byte{'"'}) / 2; n > maxStrings {
+		return nil, &FormatError{path, what, fmt.Sprintf("%d strings", n), fmt.Sprintf("at most %d: no model has as many tensors", maxStrings)}
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	return &jsonScanner{path, data, dec}, nil

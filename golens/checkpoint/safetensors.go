@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -13,7 +14,10 @@ import (
 
 const (
 	maxHeader = 100_000_000 // the format's own limit
-	maxRank   = 64          // of a described tensor; package tensor sets the limit of a loaded one
+	// maxStrings bounds the strings in a header or index: a tensor has five, and the largest models of experts some hundred
+	// thousand tensors. Counting them costs nothing beside reading them.
+	maxStrings = 5 << 18
+	maxRank    = 64 // of a described tensor; package tensor sets the limit of a loaded one
 )
 
 // safetensorsKinds is what the format calls its dtypes.
@@ -142,24 +146,24 @@ func (s *safetensorsSection) tensor(scanner *jsonScanner, name string) error {
 // place checks a tensor's offsets against its shape and the file, and enters it.
 func (s *safetensorsSection) place(name string, field func(string) string, kind Kind, shape, offsets []uint64) error {
 	if len(offsets) != 2 {
-		return &FormatError{s.path, field("data_offsets"), fmt.Sprint(offsets), "[begin, end]"}
+		return &FormatError{s.path, field("data_offsets"), list(offsets), "[begin, end]"}
 	}
 	begin, end := offsets[0], offsets[1]
 	if begin > end || end > s.size {
-		return &FormatError{s.path, field("data_offsets"), fmt.Sprint(offsets),
+		return &FormatError{s.path, field("data_offsets"), list(offsets),
 			fmt.Sprintf("begin ≤ end ≤ %d, the bytes of data in the file (is it truncated?)", s.size)}
 	}
 	elements, ok := countElements(shape)
 	if !ok {
-		return &FormatError{s.path, field("shape"), fmt.Sprint(shape), "sizes whose product is a 63-bit number"}
+		return &FormatError{s.path, field("shape"), list(shape), "sizes whose product is a 63-bit number"}
 	}
 	size, ok := kind.byteSize(elements)
 	if !ok {
-		return &FormatError{s.path, field("shape"), fmt.Sprint(shape), fmt.Sprintf("a whole number of bytes of %s that can be counted", kind)}
+		return &FormatError{s.path, field("shape"), list(shape), fmt.Sprintf("a whole number of bytes of %s that can be counted", kind)}
 	}
 	if size != end-begin {
-		return &FormatError{s.path, field("data_offsets"), fmt.Sprintf("%v, %d bytes", offsets, end-begin),
-			fmt.Sprintf("the %d bytes of %d elements of %s, shape %v", size, elements, kind, shape)}
+		return &FormatError{s.path, field("data_offsets"), fmt.Sprintf("%s, %d bytes", list(offsets), end-begin),
+			fmt.Sprintf("the %d bytes of %d elements of %s, shape %s", size, elements, kind, list(shape))}
 	}
 	s.entries = append(s.entries, Entry{Name: name, Kind: kind, Shape: ints(shape), offset: s.start + int(begin), size: int(size)})
 	s.spans = append(s.spans, span{begin, end, name})
@@ -178,6 +182,15 @@ func (s *safetensorsSection) check() error {
 		return &FormatError{s.path, "data", fmt.Sprintf("%d bytes", s.size), fmt.Sprintf("the %d that the header describes", claimed)}
 	}
 	return nil
+}
+
+// list shows sizes as the files have them.
+func list[T uint64 | int](sizes []T) string {
+	words := make([]string, len(sizes))
+	for i, n := range sizes {
+		words[i] = fmt.Sprint(n)
+	}
+	return "[" + strings.Join(words, ", ") + "]"
 }
 
 // ints turns checked sizes into ints.

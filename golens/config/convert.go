@@ -4,6 +4,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -120,7 +121,24 @@ func show(value any) string {
 		}
 		return "False (bool)"
 	}
+	switch reflect.ValueOf(value).Kind() {
+	case reflect.Map, reflect.Slice:
+		return showContainer(value)
+	}
 	return fmt.Sprint(value)
+}
+
+// showContainer prints a list or dict as JSON, cut where it is long.
+func showContainer(value any) string {
+	const most = 80
+	text := "a list or dict"
+	if raw, err := json.Marshal(withPoints(value)); err == nil {
+		text = string(raw)
+	}
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "…"
+	}
+	return text
 }
 
 // cloneValue copies a value with everything it points to.

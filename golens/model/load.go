@@ -138,7 +138,7 @@ func lacking(source checkpoint.Source, err error) string {
 }
 
 // maxConfig bounds config.json, which is read whole. Those with the longest lists have some hundred kilobytes.
-const maxConfig = 8 << 20
+const maxConfig = 4 << 20
 
 func readConfig(dir string) (map[string]any, error) {
 	path := filepath.Join(dir, "config.json")

@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -39,11 +41,27 @@ func Open(path, what string) (*os.File, int64, error) {
 		err = &Error{path, "a folder", "a " + what + "; open a model folder as a folder"}
 	case !info.Mode().IsRegular():
 		err = &Error{path, special(info.Mode()), "a regular file"}
+	case unfinished(path):
+		err = &Error{path, "a download that was not finished", "a " + what + "; fetch it again"}
 	default:
 		return file, info.Size(), nil
 	}
 	file.Close()
 	return nil, 0, err
+}
+
+// unfinished says whether a file, or what it is a link to, has the name of a download in progress.
+func unfinished(path string) bool {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		target = path
+	}
+	for _, name := range []string{path, target} {
+		if slices.Contains([]string{".incomplete", ".part", ".crdownload", ".aria2"}, filepath.Ext(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 func special(mode fs.FileMode) string {

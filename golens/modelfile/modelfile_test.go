@@ -50,6 +50,22 @@ func TestFaultF14OnlyRegularFilesAreRead(t *testing.T) {
 	}
 }
 
+func TestFaultF16ADownloadThatWasNotFinished(t *testing.T) {
+	blob := filepath.Join(t.TempDir(), "0123.incomplete")
+	if err := os.WriteFile(blob, []byte("GGUF"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "model.gguf")
+	if err := os.Symlink(blob, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{blob, link} {
+		if _, err := IsGGUF(path); err == nil || !strings.Contains(err.Error(), "not finished") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestFaultF16WhatATextFileIs(t *testing.T) {
 	for text, says := range map[string]string{
 		"version https://git-lfs.github.com/spec/v1\n": "Git LFS pointer", "<!DOCTYPE html>": "a web page", "\x80\x02c": "a pickle",
