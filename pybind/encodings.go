@@ -2,7 +2,9 @@
 package pybind
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -92,9 +94,23 @@ func parseWords(words string) ([]int, error) {
 // what overflows), and their lengths; then for all parts one after another the ids, and as many type ids, attention masks
 // and masks of special tokens. With detailed come four more columns, begin and end of offsets, words, and which text of a pair; then the
 // number of tokens that are not spelled as the vocabulary has them, for each its place and the bytes of its spelling, and
-// these bytes, eight in a value.
-func TokenizerEncode(h int64, options, words, texts string, detailed bool) (handle int64, err error) {
+// these bytes, eight in a value. Where it looks, for texts that are long, cb is asked meanwhile whether to go on; -1 is
+// returned when it raised.
+func TokenizerEncode(h int64, options, words, texts string, detailed, looks bool, cb func(run, hook, tensor int64) int64) (handle int64, err error) {
 	defer guard(&err)
+	if !looks {
+		return encodeTexts(h, options, words, texts, detailed)
+	}
+	handle, err = looking(cb, func(context.Context) (int64, error) {
+		return encodeTexts(h, options, words, texts, detailed)
+	}, func(made int64) { _ = tensor.Handle(made).Close() })
+	if errors.Is(err, errRaised) {
+		return ended, nil
+	}
+	return handle, err
+}
+
+func encodeTexts(h int64, options, words, texts string, detailed bool) (int64, error) {
 	t, err := tokenizers.get(h)
 	if err != nil {
 		return 0, err

@@ -14,6 +14,7 @@ from .encoded import EncodedBatch, Question
 from .native import go, native
 from .texts import pack, unpack
 
+_LONG = 1 << 17  # characters, from which on tokenizing looks for signals
 _INT64 = 0x4000  # DLPack's type code | bits << 8
 
 LIMITS = {
@@ -95,7 +96,11 @@ class EngineTokenizer:
 
     def numbers(self, question: Question, detailed: bool) -> memoryview:
         """What TokenizerEncode gives (see pybind/encodings.go)."""
-        made = native.Owned(None, go.TokenizerEncode, self._handle, *question, detailed)
+        looks = len(question[2]) > _LONG
+        callback = native.Dispatcher(None) if looks else None
+        made = native.Owned(
+            None, go.TokenizerEncode, self._handle, *question, detailed, looks, callback
+        )
         return memoryview(native.Tensor(made))
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:

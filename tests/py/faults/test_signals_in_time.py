@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from striking import Striker, Struck, handling, held
 from tiny_models import Arrays, write_gpt2
-from transformer_lens_go import TransformerBridge
+from transformer_lens_go import Tokenizer, TransformerBridge
 from transformer_lens_go._engine.model import EngineModel
 
 pytest_plugins = ["tiny_models"]
@@ -56,6 +57,28 @@ def test_fault_m6_a_load_looks_for_signals(slow: Path) -> None:
         model = EngineModel.open(str(slow))
     model.close()
     assert len(seen) >= 3
+
+
+def test_fault_m6_tokenizing_looks_for_signals() -> None:
+    """Long texts take long. It used to look when it was done: once."""
+    vocab = {chr(97 + i) + chr(97 + k): 26 * i + k for i in range(26) for k in range(26)}
+    vocab |= {chr(97 + i): 676 + i for i in range(26)}
+    model = {"type": "BPE", "vocab": vocab, "merges": [list(pair) for pair in vocab if pair[1:]]}
+    tokenizer = Tokenizer.from_str(json.dumps({"model": model, "added_tokens": []}))
+    text = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=100_000)) * 10
+    before, seen = held(), []
+    with ticking(lambda *_: seen.append(time.perf_counter()), 0.002):
+        encoded = tokenizer.encode(text)
+    assert len(seen) >= 3
+    assert len(encoded.ids) < len(text)
+    del encoded
+
+    def strike(*_: object) -> None:
+        raise Struck
+
+    with pytest.raises(Struck), ticking(strike, 0.03):
+        tokenizer.encode(text)
+    assert held() == before
 
 
 def test_fault_m6_an_interrupted_load_leaves_nothing(slow: Path) -> None:
@@ -117,7 +140,7 @@ def test_fault_m9_a_handler_may_run_the_model(tmp_path: Path, xp: Arrays) -> Non
 
 DEEP = """
     import sys
-    from transformer_lens_go import TransformerBridge
+    from transformer_lens_go import Tokenizer, TransformerBridge
     import numpy as np
     model = TransformerBridge.boot_transformers(sys.argv[1])
     ids = np.array([[1, 2, 3]])
