@@ -59,18 +59,18 @@ class Striker:
         """What the handler does there."""
         raise Struck
 
-    def shoot(self, path: Callable[[], object], at: int = 0) -> bool:
-        """Run a path and strike at its place number `at`; whether Struck came out."""
+    def shoot(self, path: Callable[[], object], at: int = 0) -> Struck | None:
+        """Run a path and strike at its place number `at`; what came out."""
         self.at, self.seen = at, 0
         self.armed = True
         try:
             -self._pending  # noqa: B018
             path()
-        except Struck:
-            return True
+        except Struck as struck:
+            return struck
         finally:
             self.armed = False
-        return False
+        return None
 
 
 @contextmanager
@@ -119,8 +119,12 @@ class Range:
         now = self._found()
         assert now == self._before, f"shot {shot}: {now} in place of {self._before}"
 
-    def everywhere(self, shots: int) -> None:
-        """At each place of the path, or at so many of them, drawn at random."""
+    def everywhere(self, shots: int, at_hand: bool = False) -> None:
+        """At each place of the path, or at so many of them, drawn at random.
+
+        `at_hand`: results and handles end even while the exception is held, whose traceback holds every frame that it
+        passed (and with them arrays, as any traceback does).
+        """
         striker = Striker()
         with handling(striker.handle):
             striker.shoot(self.path)
@@ -129,7 +133,13 @@ class Range:
             wanted = LONG or shots
             chosen = places if len(places) <= wanted else random.Random(0).sample(places, wanted)
             for place in chosen:
-                self.came_out += striker.shoot(self.path, place)
+                struck = striker.shoot(self.path, place)
+                self.came_out += struck is not None
+                if at_hand:
+                    now, before = held(), self._before[0]
+                    for name in ("Handles", "Results", "Runs"):
+                        assert now[name] == before[name], f"{name} at place {place}"
+                del struck
                 self.check(f"at place {place} of {len(places)}")
         assert self.came_out > len(chosen) / 2, "most shots came to nothing"
 

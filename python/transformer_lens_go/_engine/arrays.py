@@ -97,7 +97,8 @@ else:
 
 def made(function: Any, *args: Any) -> Any:
     """The array that `function(*args)` of the engine makes."""
-    return view(native.Owned(None, function, *args))
+    with native.Owned(None, function, *args) as owned:
+        return view(owned)
 
 
 def dtype(name: str) -> Any:

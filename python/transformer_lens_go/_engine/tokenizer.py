@@ -101,7 +101,8 @@ class EngineTokenizer:
         made = native.Owned(
             None, go.TokenizerEncode, self._handle, *question, detailed, looks, callback
         )
-        return memoryview(native.Tensor(made))
+        with made:
+            return memoryview(native.Tensor(made))
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""

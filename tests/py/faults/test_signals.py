@@ -17,6 +17,7 @@ from tiny_models import Arrays, write_gpt2
 from transformer_lens_go import HookedRootModule, HookPoint, TransformerBridge
 from transformer_lens_go._engine import arrays, parts
 from transformer_lens_go._engine.native import go
+from transformer_lens_go._engine.past import Entry
 from transformer_lens_go._engine.where import here
 from transformer_lens_go.cache.key_value_cache import TransformerLensKeyValueCache
 from transformer_lens_go.config import TransformerBridgeConfig
@@ -83,6 +84,11 @@ def state(model: Any, ids: Any) -> Callable[[], object]:
     return now
 
 
+def at_hand(path: Callable[[], object], found: Callable[[], object], shots: int = 300) -> None:
+    """At places of the path: the engine is given back what it made while the exception is still held."""
+    Range(path, found).everywhere(shots, at_hand=True)
+
+
 def both(path: Callable[[], object], found: Callable[[], object], shots: int = 150) -> None:
     """At places of the path, and by the clock."""
     shooting = Range(path, found)
@@ -98,6 +104,17 @@ def test_fault_m7_a_run_belongs_to_somebody_when_it_returns(small: Any, xp: Arra
 def test_fault_m7_run_with_cache(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     both(lambda: small.run_with_cache(ids), state(small, ids))
+
+
+def test_fault_m7_nothing_waits_for_the_exception_to_go(small: Any, xp: Arrays) -> None:
+    """An interpreter keeps the last exception, and its traceback every frame: a result must not hang on those."""
+    ids, unchanged = xp.ids(), state(small, xp.ids())
+    at_hand(lambda: small(ids), unchanged)
+    at_hand(lambda: small.run_with_hooks(ids, fwd_hooks=[(Z, double)]), unchanged)
+    keys = arrays.from_numpy(np.ones((1, 2, 2, 4), np.float32))
+    entry = Entry.of(keys, keys)
+    at_hand(lambda: entry.append(keys, keys, frozen=True), unchanged)
+    at_hand(lambda: small.loss_fn(small(ids), ids), unchanged)
 
 
 def test_fault_m7_loss(small: Any, xp: Arrays) -> None:
@@ -337,8 +354,6 @@ def test_fault_m7_a_kv_cache_is_whole(small: Any, xp: Arrays) -> None:
 
 
 def test_fault_m7_entries(xp: Arrays) -> None:
-    from transformer_lens_go._engine.past import Entry
-
     keys = arrays.from_numpy(np.ones((1, 2, 2, 4), np.float32))
 
     def path() -> None:
