@@ -21,10 +21,11 @@ type openOptions struct {
 	ConfigOverrides map[string]any   `json:"config_overrides"`
 	Config          map[string]any   `json:"config"`
 	Tensors         map[string]int64 `json:"tensors"`
+	NoTokenizer     bool             `json:"no_tokenizer"`
 }
 
 func (o *openOptions) model() model.Options {
-	m := model.Options{Name: o.Name, DType: o.DType, Overrides: o.ConfigOverrides}
+	m := model.Options{Name: o.Name, DType: o.DType, Overrides: o.ConfigOverrides, NoTokenizer: o.NoTokenizer}
 	if o.NCtx != nil {
 		m.NCtx = *o.NCtx
 	}
@@ -204,12 +205,19 @@ func ParamOpen(h, index int64) (out int64, err error) {
 	return export(t)
 }
 
-// ModelTokenizer gives a handle to the tokenizer found beside the weights, 0 when there is none.
+// ModelTokenizer gives a handle to the tokenizer found beside the weights, 0 when there is none; the error is why one
+// that is there cannot be read.
 func ModelTokenizer(h int64) (out int64, err error) {
 	defer guard(&err)
 	m, err := models.get(h)
-	if err != nil || m.Tokenizer() == nil {
+	if err != nil {
 		return 0, err
+	}
+	if m.Tokenizer() == nil {
+		if err := m.TokenizerError(); err != nil {
+			return 0, asValueError(err)
+		}
+		return 0, nil
 	}
 	return tokenizers.add(openTokenizer{m.Tokenizer(), m.Config().ModelName, 0}), nil
 }

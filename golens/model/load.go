@@ -30,6 +30,8 @@ type Options struct {
 	Overrides map[string]any // config.json keys; nil is null
 	Tensors   Tensors        // for FromTensors
 	Blank     bool           // for Native: the weights are the caller's to fill
+	// NoTokenizer leaves the tokenizer beside the weights alone.
+	NoTokenizer bool
 }
 
 // Tensors is where weights come from: an open checkpoint, or a model that is in memory already.
@@ -117,9 +119,8 @@ func openFolder(ctx context.Context, dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w%s", dir, err, lacking(source, err))
 	}
-	if m.tokenizer, err = folderTokenizer(dir); err != nil {
-		m.Close()
-		return nil, err
+	if !o.NoTokenizer {
+		m.tokenizer, m.tokenizerErr = folderTokenizer(dir)
 	}
 	return m, nil
 }

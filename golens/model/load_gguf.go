@@ -26,15 +26,13 @@ func openGGUF(ctx context.Context, path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	tok, err := ggufTokenizer(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
 	m, err := assemble(ctx, spec, ggufTensors{stored{file}}, o, file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m.tokenizer = tok
+	if !o.NoTokenizer {
+		m.tokenizer, m.tokenizerErr = ggufTokenizer(file)
+	}
 	return m, nil
 }
 

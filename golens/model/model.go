@@ -31,6 +31,8 @@ type Model struct {
 	backend   backend.Backend
 	dtype     tensor.DType // of the weights and of every activation
 	tokenizer *tokenizer.Tokenizer
+	// tokenizerErr says why what is there could not be read: only who wants text needs to know.
+	tokenizerErr error
 	bindings
 
 	mu       sync.RWMutex
@@ -58,6 +60,10 @@ func (m *Model) Config() *config.Config {
 
 // Tokenizer is what was found beside the weights, or nil.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// TokenizerError says why the tokenizer that was found beside the weights could not be read; nil when it could,
+// or when there is none.
+func (m *Model) TokenizerError() error { return m.tokenizerErr }
 
 // Params lists the parameters, component by component; none after Close.
 func (m *Model) Params() []Param {

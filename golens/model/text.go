@@ -3,6 +3,7 @@ package model
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -14,7 +15,7 @@ var ErrNoTokenizer = errors.New("model: no tokenizer was found beside the weight
 // context.
 func (m *Model) Tokens(text string, prependBOS bool) (*tensor.Tensor, error) {
 	if m.tokenizer == nil {
-		return nil, ErrNoTokenizer
+		return nil, m.noTokenizer()
 	}
 	ids, err := m.tokenizer.Encode(text, false)
 	if err != nil {
@@ -36,10 +37,17 @@ func (m *Model) Tokens(text string, prependBOS bool) (*tensor.Tensor, error) {
 	return t, nil
 }
 
+func (m *Model) noTokenizer() error {
+	if m.tokenizerErr != nil {
+		return fmt.Errorf("%w that can be read: %w", ErrNoTokenizer, m.tokenizerErr)
+	}
+	return ErrNoTokenizer
+}
+
 // String decodes ids, special tokens included.
 func (m *Model) String(ids []int) (string, error) {
 	if m.tokenizer == nil {
-		return "", ErrNoTokenizer
+		return "", m.noTokenizer()
 	}
 	return m.tokenizer.Decode(ids, false)
 }

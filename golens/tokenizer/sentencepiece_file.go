@@ -5,6 +5,8 @@
 package tokenizer
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,7 +43,16 @@ type sentencePieceModel struct {
 	spaces             spaceRules
 }
 
-var errProto = errors.New("not a SentencePiece model: broken protocol buffer")
+var errProto = errors.New("not a SentencePiece model (nor a tokenizer.json): broken protocol buffer")
+
+// beginsAsTiktoken says whether a file is of the other kind that goes by the name tokenizer.model: lines with a
+// token in base 64 and its rank.
+func beginsAsTiktoken(raw []byte) bool {
+	line, _, _ := bytes.Cut(raw, []byte("\n"))
+	token, rank, ok := bytes.Cut(line, []byte(" "))
+	_, err := base64.StdEncoding.DecodeString(string(token))
+	return ok && err == nil && len(token) > 0 && len(rank) > 0 && len(bytes.Trim(rank, "0123456789\r")) == 0
+}
 
 // protoField is one field of a message; value holds numbers, bytes what has a length.
 type protoField struct {
@@ -93,6 +104,9 @@ func eachField(b []byte, f func(protoField) error) error {
 }
 
 func parseSentencePiece(raw []byte) (*sentencePieceModel, error) {
+	if beginsAsTiktoken(raw) {
+		return nil, fmt.Errorf("a vocabulary of tiktoken: %w (save its tokenizer.json: AutoTokenizer.from_pretrained(...).save_pretrained(...))", ErrUnsupported)
+	}
 	m := &sentencePieceModel{
 		kind: sentencePieceUnigram, bos: 1, eos: 2, pad: -1, unkPiece: "<unk>", spaces: spaceRules{prefix: true, trim: true, escape: true},
 	}
@@ -113,7 +127,7 @@ func parseSentencePiece(raw []byte) (*sentencePieceModel, error) {
 		return nil, err
 	}
 	if len(m.pieces) == 0 {
-		return nil, errors.New("not a SentencePiece model: it has no pieces")
+		return nil, errors.New("not a SentencePiece model (nor a tokenizer.json): it has no pieces")
 	}
 	return m, nil
 }

@@ -13,15 +13,48 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/jsontext"
 )
 
-// FromFile reads a tokenizer.json.
+// FromFile reads a tokenizer.json, or a SentencePiece model as SentencePiece reads it: they are told apart by how
+// they begin.
 func FromFile(path string) (*Tokenizer, error) {
 	raw, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	t, err := FromBytes(raw)
+	read := FromBytes
+	if len(raw) > 0 && !beginsAsJSON(raw) {
+		read = fromModelFile
+	}
+	t, err := read(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// beginsAsJSON says whether a file begins as JSON does. A SentencePiece model may begin with a line feed and a
+// brace too: the tag and the length of its first piece.
+func beginsAsJSON(raw []byte) bool {
+	const space = " \t\r\n"
+	rest := bytes.TrimLeft(raw, space)
+	if len(rest) == 0 || bytes.IndexByte([]byte(`{["0123456789-tfn`), rest[0]) < 0 {
+		return false
+	}
+	rest = bytes.TrimLeft(rest[1:], space)
+	return raw[0] != '\n' || len(rest) > 0 && (rest[0] == '"' || rest[0] == '}')
+}
+
+// fromModelFile reads a SentencePiece model that stands alone.
+func fromModelFile(raw []byte) (*Tokenizer, error) {
+	c := &folderConfig{values: map[string]json.RawMessage{}}
+	t, err := c.fromSentencePiece(raw)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	if err := c.apply(t, false); err != nil {
+		return nil, err
+	}
+	if err := t.settle(); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	return t, nil
 }

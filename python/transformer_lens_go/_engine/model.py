@@ -62,8 +62,11 @@ class EngineModel:
         n_ctx: int | None = None,
         load_weights: bool = True,
         name: str = "",
+        tokenizer: bool = True,
     ) -> EngineModel:
-        """The model of a Hugging Face folder or a GGUF file."""
+        """The model of a Hugging Face folder or a GGUF file; without `tokenizer` the one beside the weights is left
+        alone.
+        """
         open_backend()
         options = {
             "path": path,
@@ -72,6 +75,7 @@ class EngineModel:
             "n_ctx": n_ctx,
             "load_weights": load_weights,
             "name": name,
+            "no_tokenizer": not tokenizer,
         }
         return cls(_own(go.ModelOpen, options))
 
@@ -118,7 +122,9 @@ class EngineModel:
         self.params.renew(dtype)
 
     def tokenizer(self) -> EngineTokenizer | None:
-        """The tokenizer beside the weights; None when there is none."""
+        """The tokenizer beside the weights; None when there is none. Raises what keeps one that is there from being
+        read.
+        """
         owned = native.Owned(go.TokenizerClose, go.ModelTokenizer, self.handle)
         return EngineTokenizer(owned) if owned.id else None
 

@@ -7,6 +7,10 @@ import json
 import logging
 import os
 import warnings
+<<<<<<< HEAD
+=======
+from collections.abc import Callable
+>>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +66,8 @@ def boot_transformers(
         device: "cpu", the only one now.
         dtype: float32, float64, float16 or bfloat16: weights are rounded to it, and every activation is.
             With `hf_model`, the dtype of its weights counts.
-        tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights.
+        tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights. A model whose own
+            cannot be read warns, and takes ids.
         hf_model: a model of transformers' to take configuration and weights from; its tensors are
             shared, not copied.
         n_ctx: the longest sequence, in place of the one in config.json.
@@ -112,17 +117,26 @@ def boot_transformers(
     overrides, name = _plain(hf_config_overrides or {}), os.fspath(model_name)
     if not os.path.exists(name):
         name = official_name(name)
+    unread = None
     if hf_model is not None:
         engine = _share(hf_model, overrides, n_ctx, name)
         if tokenizer is None:
-            tokenizer = _tokenizer_named(name, revision)
+            tokenizer, unread = _readable(lambda: _tokenizer_named(name, revision), name)
     else:
+<<<<<<< HEAD
         engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype)
         if tokenizer is None:
             tokenizer = _tokenizer_of(engine, name)
     for warning in engine.warnings:
         warnings.warn(f"{name}: {warning}", UserWarning, stacklevel=3)
+=======
+        own = tokenizer is None
+        engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype, own)
+        if own:
+            tokenizer, unread = _readable(lambda: _tokenizer_of(engine, name), name)
+>>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
     bridge = TransformerBridge(engine)
+    bridge.__dict__["_tokenizer_error"] = unread
     bridge.cfg.trust_remote_code = trust_remote_code
     bridge.set_tokenizer(tokenizer)
     return bridge
@@ -150,12 +164,27 @@ def _reject_unsupported(arguments: dict[str, Any]) -> None:
 
 
 def _open(
-    source: Path, overrides: dict[str, Any], n_ctx: int | None, name: str, dtype: str
+    source: Path,
+    overrides: dict[str, Any],
+    n_ctx: int | None,
+    name: str,
+    dtype: str,
+    tokenizer: bool,
 ) -> EngineModel:
     """The engine model of a folder or a GGUF file."""
     try:
+<<<<<<< HEAD
         engine = EngineModel.open(
             str(source), dtype=dtype, config_overrides=overrides, n_ctx=n_ctx, name=name
+=======
+        return EngineModel.open(
+            str(source),
+            dtype=dtype,
+            config_overrides=overrides,
+            n_ctx=n_ctx,
+            name=name,
+            tokenizer=tokenizer,
+>>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
         )
     except ValueError as error:
         if n_ctx is not None:
@@ -167,6 +196,23 @@ def _open(
         raise
     _warn_of_long_context(source, n_ctx)
     return engine
+
+
+def _readable(
+    read: Callable[[], ModelTokenizer | None], name: str
+) -> tuple[ModelTokenizer | None, str | None]:
+    """The tokenizer that `read` gives; where it cannot be read None and why, with a warning: a model runs on ids
+    without one.
+    """
+    try:
+        return read(), None
+    except (ValueError, NotImplementedError, OSError) as error:
+        warnings.warn(
+            f"the tokenizer of {name} cannot be read, so that the model takes token ids only, unless you pass "
+            f"tokenizer=...: {error}",
+            stacklevel=3,
+        )
+        return None, str(error)
 
 
 def _tokenizer_of(engine: EngineModel, name: str) -> ModelTokenizer | None:

@@ -28,6 +28,7 @@ class TextMixin:
 
     cfg: Any
     _tokenizer: Any = None
+    _tokenizer_error: str | None = None  # why the one beside the weights could not be read
 
     @property
     def tokenizer(self) -> ModelTokenizer | Any:
@@ -55,9 +56,14 @@ class TextMixin:
 
     def _need_tokenizer(self, what: str) -> Any:
         if self._tokenizer is None:
+            found = (
+                f"the one beside the weights cannot be read ({self._tokenizer_error})"
+                if self._tokenizer_error
+                else "none was found beside the weights"
+            )
             raise AssertionError(
-                f"Cannot use {what} without a tokenizer: none was found beside the weights. Pass "
-                "tokenizer=... to boot_transformers, set model.tokenizer, or use token ids"
+                f"Cannot use {what} without a tokenizer: {found}. Pass tokenizer=... to boot_transformers, "
+                "set model.tokenizer, or use token ids"
             )
         return self._tokenizer
 

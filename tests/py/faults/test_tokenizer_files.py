@@ -6,39 +6,14 @@ answers with transformers' and with SentencePiece's own.
 
 from __future__ import annotations
 
-import base64
-import functools
-import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gguf_files import byte_level_metadata, sentencepiece_metadata, write_gguf
+from stored_folders import files_of, folder_of, stored
 from transformer_lens_go import Tokenizer
 from transformer_lens_go.tokenizer import ModelTokenizer
-
-STORED = Path(__file__).parents[3] / "golens" / "tokenizer" / "testdata" / "folders.json.gz"
-
-
-@functools.cache
-def stored() -> dict[str, Any]:
-    return json.loads(gzip.decompress(STORED.read_bytes()))
-
-
-def files_of(name: str) -> dict[str, bytes]:
-    """The files of a stored folder."""
-    contents = stored()["contents"]
-    files = stored()["folders"][name]["files"]
-    return {file: base64.b64decode(contents[index]) for file, index in files.items()}
-
-
-def folder_of(where: Path, files: dict[str, bytes | dict[str, Any]]) -> Path:
-    where.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-        (where / name).write_bytes(raw)
-    return where
 
 
 def check_stored(name: str, where: Path) -> None:
