@@ -7,10 +7,7 @@ import json
 import logging
 import os
 import warnings
-<<<<<<< HEAD
-=======
 from collections.abc import Callable
->>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +64,7 @@ def boot_transformers(
         dtype: float32, float64, float16 or bfloat16: weights are rounded to it, and every activation is.
             With `hf_model`, the dtype of its weights counts.
         tokenizer: a Hugging Face tokenizer, used as it is; else the one beside the weights. A model whose own
-            cannot be read warns, and takes ids.
+            is of a kind that is not read warns, and takes ids.
         hf_model: a model of transformers' to take configuration and weights from; its tensors are
             shared, not copied.
         n_ctx: the longest sequence, in place of the one in config.json.
@@ -123,18 +120,12 @@ def boot_transformers(
         if tokenizer is None:
             tokenizer, unread = _readable(lambda: _tokenizer_named(name, revision), name)
     else:
-<<<<<<< HEAD
-        engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype)
-        if tokenizer is None:
-            tokenizer = _tokenizer_of(engine, name)
-    for warning in engine.warnings:
-        warnings.warn(f"{name}: {warning}", UserWarning, stacklevel=3)
-=======
         own = tokenizer is None
         engine = _open(find_model(name, revision), overrides, n_ctx, name, dtype, own)
         if own:
             tokenizer, unread = _readable(lambda: _tokenizer_of(engine, name), name)
->>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
+    for warning in engine.warnings:
+        warnings.warn(f"{name}: {warning}", UserWarning, stacklevel=3)
     bridge = TransformerBridge(engine)
     bridge.__dict__["_tokenizer_error"] = unread
     bridge.cfg.trust_remote_code = trust_remote_code
@@ -173,18 +164,13 @@ def _open(
 ) -> EngineModel:
     """The engine model of a folder or a GGUF file."""
     try:
-<<<<<<< HEAD
         engine = EngineModel.open(
-            str(source), dtype=dtype, config_overrides=overrides, n_ctx=n_ctx, name=name
-=======
-        return EngineModel.open(
             str(source),
             dtype=dtype,
             config_overrides=overrides,
             n_ctx=n_ctx,
             name=name,
             tokenizer=tokenizer,
->>>>>>> a2071f9 (A model does not fail to load for want of a tokenizer; a SentencePiece model opens by itself)
         )
     except ValueError as error:
         if n_ctx is not None:
@@ -201,12 +187,15 @@ def _open(
 def _readable(
     read: Callable[[], ModelTokenizer | None], name: str
 ) -> tuple[ModelTokenizer | None, str | None]:
-    """The tokenizer that `read` gives; where it cannot be read None and why, with a warning: a model runs on ids
-    without one.
+    """The tokenizer that `read` gives; where it is of a kind that is not read None and why, with a warning: a model
+    runs on ids without one. One that is broken raises.
     """
     try:
         return read(), None
-    except (ValueError, NotImplementedError, OSError) as error:
+    except (ValueError, OSError) as error:
+        error.add_note("to load the model without its own tokenizer, pass tokenizer=...")
+        raise
+    except NotImplementedError as error:
         warnings.warn(
             f"the tokenizer of {name} cannot be read, so that the model takes token ids only, unless you pass "
             f"tokenizer=...: {error}",

@@ -57,20 +57,22 @@ def mine(tmp_path: Path) -> ModelTokenizer:
     return ModelTokenizer.from_pretrained(write_gguf(tmp_path / "mine.gguf", byte_level_metadata()))
 
 
-UNREADABLE = {
+UNKNOWN = {
     "unknown kind": byte_level_metadata("mystery"),
     "unknown model": byte_level_metadata(**{"tokenizer.ggml.model": "rwkv"}),
+}
+BROKEN = {
     "no vocabulary": byte_level_metadata(**{"tokenizer.ggml.tokens": None}),
     "BOS out of range": byte_level_metadata(**{"tokenizer.ggml.bos_token_id": 5000}),
     "a merge of nothing": byte_level_metadata(**{"tokenizer.ggml.merges": ["q q"]}),
 }
 
 
-@pytest.mark.parametrize("what", ["nothing", *UNREADABLE])
+@pytest.mark.parametrize("what", ["nothing", *UNKNOWN, *BROKEN])
 def test_fault_F7_gguf_without_a_readable_tokenizer_loads_with_the_callers(
     what: str, tmp_path: Path, mine: ModelTokenizer
 ) -> None:
-    file = llama_gguf(tmp_path / "model.gguf", **UNREADABLE.get(what, {}))
+    file = llama_gguf(tmp_path / "model.gguf", **(UNKNOWN | BROKEN).get(what, {}))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = TransformerBridge.boot_transformers(file, tokenizer=mine)
@@ -78,11 +80,11 @@ def test_fault_F7_gguf_without_a_readable_tokenizer_loads_with_the_callers(
     assert tuple(model("ab  1").shape) == (1, 5, WORDS)  # BOS, ab, two spaces, 1
 
 
-@pytest.mark.parametrize("what", list(UNREADABLE))
-def test_fault_F7_gguf_with_an_unreadable_tokenizer_loads_with_a_warning(
+@pytest.mark.parametrize("what", list(UNKNOWN))
+def test_fault_F7_gguf_with_an_unknown_tokenizer_loads_with_a_warning(
     what: str, tmp_path: Path, mine: ModelTokenizer
 ) -> None:
-    file = llama_gguf(tmp_path / "model.gguf", **UNREADABLE[what])
+    file = llama_gguf(tmp_path / "model.gguf", **UNKNOWN[what])
     with pytest.warns(UserWarning, match=r"tokenizer of .* cannot be read.*pass tokenizer="):
         model = TransformerBridge.boot_transformers(file)
     assert model.tokenizer is None
@@ -91,6 +93,15 @@ def test_fault_F7_gguf_with_an_unreadable_tokenizer_loads_with_a_warning(
         model.to_tokens("ab")
     model.tokenizer = mine
     assert model.to_tokens("ab").shape[-1] == 2
+
+
+@pytest.mark.parametrize("what", list(BROKEN))
+def test_fault_F7_gguf_with_a_broken_tokenizer_says_how_to_load_it(
+    what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="tokenizer") as caught:
+        TransformerBridge.boot_transformers(llama_gguf(tmp_path / "model.gguf", **BROKEN[what]))
+    assert any("pass tokenizer=" in note for note in caught.value.__notes__)
 
 
 def test_fault_F7_gguf_without_a_tokenizer_is_as_a_folder_without_one(tmp_path: Path) -> None:
@@ -107,7 +118,6 @@ def test_fault_F7_gguf_without_a_tokenizer_is_as_a_folder_without_one(tmp_path: 
 @pytest.mark.parametrize(
     "files",
     [
-        {"tokenizer.json": b"{"},
         {"tokenizer.model": b"YQ== 0\nYg== 1\n"},
         {"vocab.txt": b"[UNK]\n"},
         {"spiece.model": b"x", "tokenizer_config.json": b'{"tokenizer_class": "PegasusTokenizer"}'},
