@@ -1,4 +1,4 @@
-"""What caches show of themselves: names, shapes, dtypes and bytes by layer, as text and as HTML for notebooks."""
+"""What caches and dicts of names show of themselves: shapes, dtypes and bytes by layer, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ._engine import arrays
 
-__all__ = ["as_html", "as_text", "in_bytes", "shown", "size_of"]
+__all__ = ["ByName", "as_html", "as_text", "in_bytes", "shown", "size_of"]
 
 _LAYER = re.compile(r"^(.*?\bblocks)\.(\d+)\.(.+)$")
 _MOST_GROUPS = 12  # where layers differ from one another, more would be no summary
@@ -44,9 +44,19 @@ class _Group:
         if not self.path:
             return "outside of the blocks"
         if self.first == self.last:
-            return f"{self.path}.{self.first}: {_names(count)}, {in_bytes(self.size)}"
-        layers = self.last - self.first + 1
-        return f"{self.path}.{self.first} to {self.last}, each {_names(count)}, {in_bytes(self.size // layers)}"
+            return f"{self.path}.{self.first}: {_counted(count, self.size)}"
+        each = self.size // (self.last - self.first + 1)
+        return f"{self.path}.{self.first} to {self.last}, each {_counted(count, each)}"
+
+
+class ByName(dict[str, Any]):
+    """A model's parts or hook points by name: a dict, which shows its names layer by layer."""
+
+    def __repr__(self) -> str:
+        return as_text("dict", self)
+
+    def _repr_html_(self) -> str:
+        return as_html("dict", self)
 
 
 def in_bytes(count: int) -> str:
@@ -147,7 +157,7 @@ def as_html(title: str, values: Mapping[str, Any]) -> str:
     for group in groups[:_MOST_GROUPS]:
         rows = "".join(
             f"<tr><td style='text-align:left'><code>{escape(name)}</code></td>"
-            f"<td style='text-align:left'>{escape(row.look)}</td><td>{in_bytes(row.size)}</td></tr>"
+            f"<td style='text-align:left'>{escape(row.look)}</td><td>{in_bytes(row.size) if row.size else ''}</td></tr>"
             for row in group.rows
             for name in row.names
         )
@@ -159,8 +169,10 @@ def as_html(title: str, values: Mapping[str, Any]) -> str:
 
 
 def _total(values: Mapping[str, Any]) -> str:
-    return f"{_names(len(values))}, {in_bytes(size_of(values.values()))}"
+    return _counted(len(values), size_of(values.values()))
 
 
-def _names(count: int) -> str:
-    return "1 name" if count == 1 else f"{count} names"
+def _counted(names: int, size: int) -> str:
+    """How many names, and the bytes where there are any."""
+    counted = "1 name" if names == 1 else f"{names} names"
+    return f"{counted}, {in_bytes(size)}" if size else counted

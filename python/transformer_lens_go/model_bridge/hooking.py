@@ -11,6 +11,7 @@ from ..hook_calls import Removable
 from ..hook_changes import AllOrNone
 from ..hook_names import near_names, outside_of_package, warn_of_no_match
 from ..hook_points import HookPoint
+from ..summaries import ByName
 
 __all__ = ["HookingMixin"]
 
@@ -32,13 +33,13 @@ class HookingMixin:
     @property
     def hook_dict(self) -> dict[str, HookPoint]:
         """Every hook point by name: the canonical names, then the aliases, which are the same objects."""
-        return dict(self._hook_dict)
+        return ByName(self._hook_dict)
 
     @property
     def mod_dict(self) -> dict[str, Any]:
         """Every component and hook point by name."""
         parts = {name: part for name, part in self.named_modules() if name}  # type: ignore[attr-defined]
-        return {**parts, **self._hook_dict}
+        return ByName({**parts, **self._hook_dict})
 
     def hook_points(self) -> Iterable[HookPoint]:
         """The hook points, as often as they have names in `hook_dict`."""

@@ -77,7 +77,7 @@ def test_fault_U5_whatever_a_cache_holds(gpt2: Any, xp: Arrays) -> None:
     assert "NoneType" in repr(cache)
     assert "mine &lt;b&gt;" in cache._repr_html_()
     cache.cache_dict = {}
-    assert repr(cache) == "ActivationCache without a batch axis: 0 names, 0 B"
+    assert repr(cache) == "ActivationCache without a batch axis: 0 names"
 
 
 def test_fault_U5_kv_caches_show_themselves_in_short(llama: Any, xp: Arrays) -> None:
@@ -102,6 +102,17 @@ def test_fault_U5_kv_caches_show_themselves_in_short(llama: Any, xp: Arrays) -> 
     assert "[2, 2, 6, 8] float32" in repr(past)
     assert "1.5 kB" in repr(past.layers[0])
     assert "blocks.0 to 2" in past._repr_html_()
+
+
+def test_fault_U5_dicts_of_names_show_themselves_in_short(llama: Any) -> None:
+    for named in (llama.hook_dict, llama.mod_dict):
+        assert isinstance(named, dict)
+        assert len(repr(named)) < 6_000
+        assert "blocks.0 to 2, each " in repr(named)
+        assert "attn.hook_pattern" in repr(named)
+        assert " B" not in repr(named).splitlines()[0]
+        assert "attn.hook_pattern" in named._repr_html_()
+        assert dict(named) == named
 
 
 # U7
