@@ -4,6 +4,7 @@ package arch
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -125,7 +126,7 @@ func TestFaultF3SizesAreHeldAgainstTheTensors(t *testing.T) {
 }
 
 func TestFaultF17ErrorsShowValuesAsTheFileHasThem(t *testing.T) {
-	object := map[string]any{"a": nil}
+	object := map[string]any{"a": nil, "b": math.NaN()}
 	for key, value := range map[string]any{
 		"num_hidden_layers": object, "rms_norm_eps": []any{1, "x"}, "hidden_act": object, "tie_word_embeddings": object,
 		"rope_scaling": []any{nil}, "sliding_window": object, "model_type": 5, "architectures": object, "layer_types": object,

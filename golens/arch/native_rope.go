@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 func nativePositions(s *Spec) error {
@@ -43,7 +44,7 @@ func (p *Position) scale(given any) error {
 	settings, ok := given.(map[string]any)
 	if !ok {
 		if given != nil {
-			return nativeError(config.TypeError, "rope_scaling", "got %s, expected a dict or None", jsonText(given))
+			return nativeError(config.TypeError, "rope_scaling", "got %s, expected a dict or None", pyjson.Show(given))
 		}
 		return nil
 	}

@@ -5,7 +5,6 @@
 package arch
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // ErrUnknownKey is wrapped by the error for a config key that a family does not know, ErrUnsupported by the one for a
@@ -88,7 +88,7 @@ func (r *reader) fail(key, format string, args ...any) {
 		for i, arg := range args {
 			switch arg.(type) {
 			case nil, map[string]any, []any:
-				args[i] = jsonText(arg)
+				args[i] = pyjson.Show(arg)
 			}
 		}
 		r.err = &valueError{fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))}
@@ -316,9 +316,9 @@ func (r *reader) finish() ([]string, error) {
 		default:
 			only := "absent"
 			if len(accepted) > 0 {
-				only = jsonText(accepted[0])
+				only = pyjson.Show(accepted[0])
 			}
-			return nil, fmt.Errorf("%w: %s: got %s, but %s is supported only where it is %s", ErrUnsupported, key, jsonText(value),
+			return nil, fmt.Errorf("%w: %s: got %s, but %s is supported only where it is %s", ErrUnsupported, key, pyjson.Show(value),
 				r.architecture, only)
 		}
 	}
@@ -329,19 +329,6 @@ func (r *reader) finish() ([]string, error) {
 	}
 	slices.Sort(ignored)
 	return ignored, nil
-}
-
-// jsonText shows a value as a config.json has it, cut where it is long.
-func jsonText(value any) string {
-	const most = 80
-	text := fmt.Sprint(value)
-	if raw, err := json.Marshal(value); err == nil {
-		text = string(raw)
-	}
-	if runes := []rune(text); len(runes) > most {
-		text = string(runes[:most]) + "…"
-	}
-	return text
 }
 
 // sameValue compares values of JSON, numbers by value.

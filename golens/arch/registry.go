@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // ErrUnknownArchitecture is wrapped by Lookup's error.
@@ -131,7 +133,7 @@ func familyOf(hf map[string]any) (Family, string, error) {
 	}
 	modelType, ok := hf["model_type"].(string)
 	if !ok && hf["model_type"] != nil {
-		return Family{}, "", &valueError{fmt.Errorf("config: model_type: got %s, expected a string", jsonText(hf["model_type"]))}
+		return Family{}, "", &valueError{fmt.Errorf("config: model_type: got %s, expected a string", pyjson.Show(hf["model_type"]))}
 	}
 	for _, known := range Architectures() {
 		f := families[known]
@@ -180,7 +182,7 @@ func architectureNames(value any) ([]string, error) {
 			return names, nil
 		}
 	}
-	return nil, &valueError{fmt.Errorf("config: architectures: got %s, expected a list of names", jsonText(value))}
+	return nil, &valueError{fmt.Errorf("config: architectures: got %s, expected a list of names", pyjson.Show(value))}
 }
 
 // nearest gives the name that an unknown one is likely a slip of: at most two letters apart, with the same digits, and

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // ErrMissingTensor, ErrUnusedTensor and ErrShape are wrapped by Bind's errors.
@@ -73,7 +75,7 @@ func (w *WeightMap) Bind(shapes map[string][]int, rename func(hf string) string)
 				continue
 			}
 			if !slices.Equal(shape, t.Shape) {
-				return nil, fmt.Errorf("%w: %s is %s, expected %s by the config", ErrShape, clip(name), jsonText(shape), jsonText(t.Shape))
+				return nil, fmt.Errorf("%w: %s is %s, expected %s by the config", ErrShape, clip(name), pyjson.Show(shape), pyjson.Show(t.Shape))
 			}
 			bound[t.Name], used[name] = name, true
 			break

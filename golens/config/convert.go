@@ -4,10 +4,11 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/pyjson"
 )
 
 // assign writes value into a field, converting it, or says what was expected.
@@ -123,22 +124,9 @@ func show(value any) string {
 	}
 	switch reflect.ValueOf(value).Kind() {
 	case reflect.Map, reflect.Slice:
-		return showContainer(value)
+		return pyjson.Show(value)
 	}
 	return fmt.Sprint(value)
-}
-
-// showContainer prints a list or dict as JSON, cut where it is long.
-func showContainer(value any) string {
-	const most = 80
-	text := "a list or dict"
-	if raw, err := json.Marshal(withPoints(value)); err == nil {
-		text = string(raw)
-	}
-	if runes := []rune(text); len(runes) > most {
-		text = string(runes[:most]) + "…"
-	}
-	return text
 }
 
 // cloneValue copies a value with everything it points to.

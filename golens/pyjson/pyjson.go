@@ -4,7 +4,10 @@ package pyjson
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"math"
+	"strings"
 )
 
 // notFinite are the numbers that JSON has no word for: Python's words, and how they are kept in a text that
@@ -73,4 +76,43 @@ func Kept(f float64) string {
 		return notFinite[2].kept
 	}
 	return notFinite[0].kept
+}
+
+// Show writes a value as Python's json does, for a reader of errors: cut where it is long.
+func Show(value any) string {
+	const most = 80
+	text := fmt.Sprint(value)
+	if raw, err := json.Marshal(kept(value)); err == nil {
+		text = string(raw)
+		for _, n := range notFinite {
+			text = strings.ReplaceAll(text, `"`+n.kept+`"`, n.word)
+		}
+	}
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most]) + "…"
+	}
+	return text
+}
+
+// kept copies a value with numbers that are not finite as strings.
+func kept(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return Kept(v)
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = kept(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key := range v {
+			out[key] = kept(v[key])
+		}
+		return out
+	}
+	return value
 }

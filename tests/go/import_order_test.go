@@ -47,7 +47,7 @@ var narrower = map[string][]string{
 	"golens/pyjson":     {},
 	"golens/config":     {"golens/jsontext", "golens/pyjson"},
 	"golens/checkpoint": {"golens/jsontext", "golens/modelfile", "golens/tensor"},
-	"golens/arch":       {"golens/config"},
+	"golens/arch":       {"golens/config", "golens/pyjson"},
 	"golens/tokenizer":  {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
 }
 

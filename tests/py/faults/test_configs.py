@@ -226,7 +226,9 @@ def test_fault_F17_malformed_configs_are_value_errors(text: str, tmp_path: Path)
         assert not any(word in str(caught.value) for word in GO_WORDS)
 
 
-@pytest.mark.parametrize("value", [{"a": None}, [1, "x"], "x", True, 1.5, -1], ids=str)
+@pytest.mark.parametrize(
+    "value", [{"a": None, "b": math.nan}, [1, "x"], "x", True, 1.5, -1], ids=str
+)
 def test_fault_F17_values_of_wrong_kinds_are_named_as_the_file_has_them(
     value: Any, tmp_path: Path
 ) -> None:
