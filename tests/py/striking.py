@@ -145,31 +145,42 @@ class Range:
 
     def at_random(self, shots: int) -> None:
         """At random times, by the clock."""
-
-        def strike(*_: object) -> None:
-            raise Struck
-
-        with handling(signal.SIG_IGN):
+        clock = _Clock()
+        with handling(signal.SIG_IGN), clock:
             start = time.perf_counter()
             for _ in range(3):
                 self.path()
             long = (time.perf_counter() - start) / 3
-        draw = random.Random(1)
-        with handling(signal.SIG_IGN):
+            draw = random.Random(1)
             for shot in range(LONG or shots):
-                _shoot_in(draw.uniform(1e-6, 1.2 * long), self.path, strike)
+                clock.shoot(draw.uniform(1e-6, 1.2 * long), self.path)
                 self.check(shot)
 
 
-def _shoot_in(seconds: float, path: Callable[[], object], handler: Any) -> None:
-    signal.signal(signal.SIGALRM, handler)
-    try:
+class _Clock:
+    """Strikes by SIGALRM. It may arrive late, by way of another thread: then it is nobody's any more."""
+
+    def __init__(self) -> None:
+        self._armed = False
+
+    def _strike(self, *_: object) -> None:
+        if self._armed:
+            self._armed = False
+            raise Struck
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGALRM, self._strike)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # the default would end the process
+
+    def shoot(self, seconds: float, path: Callable[[], object]) -> None:
+        """Run a path, and strike after so long."""
         try:
+            self._armed = True
             signal.setitimer(signal.ITIMER_REAL, seconds)
             path()
-        finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    except Struck:
-        pass
-    finally:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            self._armed = False
+        except Struck:
+            pass
