@@ -4,14 +4,18 @@ it.
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 from collections import Counter
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
+
+import numpy as np
 
 from ._engine import arrays
 from .array_types import Tensor
+from .hook_names import missing
 from .residual_stacks import ResidualStacks
 from .summaries import as_html, as_text
 from .utilities.components_utils import get_act_name
@@ -33,7 +37,9 @@ class ActivationCache(ResidualStacks):
     mlp_out, embed, normalized [batch, pos, d_model]; scale [batch, pos, 1].
 
     `cache_dict` is the dict itself and may be changed. `model` is what methods read weights from;
-    set it to None to let the model go.
+    set it to None to let the model go. A deep copy has activations of its own and the same model. A
+    pickle, also by `torch.save`, leaves the model out and keeps its name: set `model` again for
+    methods that read weights.
     """
 
     def __init__(self, cache_dict: dict[str, Any], model: Any, has_batch_dim: bool = True) -> None:
@@ -42,17 +48,59 @@ class ActivationCache(ResidualStacks):
         self.has_batch_dim = has_batch_dim
         self.has_embed = "hook_embed" in cache_dict
         self.has_pos_embed = "hook_pos_embed" in cache_dict
+        self._came_from: str | None = None
+        self._n_layers: int | None = None  # where the model is not there to say it
+
+    # copies
+
+    def __copy__(self) -> ActivationCache:
+        """A cache with the same dict, of the same model."""
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ActivationCache:
+        """A cache with copies of the activations, of the same model."""
+        new = memo[id(self)] = copy.copy(self)
+        new.cache_dict = copy.deepcopy(self.cache_dict, memo)
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the model, of which the name is kept."""
+        state = self.__dict__.copy()
+        cfg = getattr(state.pop("model"), "cfg", None)
+        if cfg is not None:
+            state["_came_from"] = getattr(cfg, "model_name", None)
+            state["_n_layers"] = getattr(cfg, "n_layers", None)
+        return state | {"model": None}
 
     # mapping
 
     def __getitem__(self, key: str | tuple) -> Tensor:
         if key in self.cache_dict:
             return self.cache_dict[key]
+        name = self._full_name(key)
+        if name not in self.cache_dict:
+            raise KeyError(missing(name, self.cache_dict, self.model, self._n_layers))
+        return self.cache_dict[name]
+
+    def _full_name(self, key: Any) -> str:
         if isinstance(key, str):
-            return self.cache_dict[get_act_name(key)]
-        if len(key) > 1 and key[1] is not None and key[1] < 0:
-            key = (key[0], self._model().cfg.n_layers + key[1], *key[2:])
-        return self.cache_dict[get_act_name(*key)]
+            return get_act_name(key)
+        layer = key[1] if isinstance(key, tuple) and len(key) > 1 else None
+        if (
+            not isinstance(key, tuple)
+            or not key
+            or not isinstance(layer, (int, np.integer, type(None)))
+        ):
+            raise TypeError(
+                f'cache[…] takes a name ("blocks.0.attn.hook_z"), or a short name with its layer '
+                f'("z", 0); got {key!r}'
+            )
+        if layer is not None and layer < 0:
+            layers = self._n_layers if self._n_layers is not None else self._model().cfg.n_layers
+            key = (key[0], layers + layer, *key[2:])
+        return get_act_name(*key)
 
     def __contains__(self, key: object) -> bool:
         return key in self.cache_dict
@@ -102,6 +150,16 @@ class ActivationCache(ResidualStacks):
         lengths = Counter(value.shape[0] for value in self.cache_dict.values() if value.ndim > 0)
         return lengths.most_common(1)[0][0] if lengths else 1
 
+    def _each(self, change: Callable[[Any], Any]) -> dict[str, Any]:
+        """What `change` makes of each activation: of one that has several names once."""
+        changed: dict[int, Any] = {}
+        made = {}
+        for name, value in self.cache_dict.items():
+            if id(value) not in changed:
+                changed[id(value)] = change(value)
+            made[name] = changed[id(value)]
+        return made
+
     def remove_batch_dim(self, batch_size: int | None = None) -> ActivationCache:
         """Drop the batch axis of a cache of one example, in place.
 
@@ -121,9 +179,7 @@ class ActivationCache(ResidualStacks):
         size = self._batch_size() if batch_size is None else batch_size
         if size != 1:
             raise AssertionError(f"Cannot remove batch dimension from cache with batch size {size}")
-        for name, value in self.cache_dict.items():
-            if value.ndim > 0 and value.shape[0] == 1:
-                self.cache_dict[name] = value[0]
+        self.cache_dict.update(self._each(lambda v: v[0] if v.ndim > 0 and v.shape[0] == 1 else v))
         self.has_batch_dim = False
         return self
 
@@ -140,10 +196,9 @@ class ActivationCache(ResidualStacks):
         if not isinstance(batch_slice, Slice):
             batch_slice = Slice(batch_slice)
         size = self._batch_size()
-        chosen = {
-            name: batch_slice.apply(v, dim=0) if v.ndim > 0 and v.shape[0] == size else v
-            for name, v in self.cache_dict.items()
-        }
+        chosen = self._each(
+            lambda v: batch_slice.apply(v, dim=0) if v.ndim > 0 and v.shape[0] == size else v
+        )
         return ActivationCache(chosen, self.model, has_batch_dim=batch_slice.mode != "int")
 
     # torch
@@ -152,10 +207,7 @@ class ActivationCache(ResidualStacks):
         """Move every activation to `device`, in place. NumPy arrays stay on the CPU."""
         if str(device) != "cpu" and not all(map(is_torch_tensor, self.cache_dict.values())):
             raise ValueError(f"NumPy activations live on the CPU and cannot move to {device!r}")
-        self.cache_dict = {
-            name: value.to(device) if is_torch_tensor(value) else value
-            for name, value in self.cache_dict.items()
-        }
+        self.cache_dict = self._each(lambda v: v.to(device) if is_torch_tensor(v) else v)
         return self
 
     def toggle_autodiff(self, mode: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ._engine import arrays
 from .hook_changes import AllOrNone, HooksForABlock, remove_from_all
-from .hook_names import near_names, predicate_of, warn_of_no_match
+from .hook_names import hook_pairs, near_names, predicate_of, warn_of_no_match
 from .hook_points import (
     DeviceType,
     HookFunction,
@@ -221,7 +221,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         points: list[Any]
         both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
         for direction, hooks in both:
-            for place, hook in hooks:
+            for place, hook in hook_pairs(f"{direction}_hooks", hooks):
                 if not isinstance(place, str):
                     points = [point for _, point in self._matching(api, place)]
                 else:

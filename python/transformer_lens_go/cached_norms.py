@@ -21,6 +21,7 @@ class CachedNorms(abc.ABC):
     cache_dict: dict[str, Any]
     has_batch_dim: bool
     model: Any
+    _came_from: str | None
 
     @abc.abstractmethod
     def __getitem__(self, key: str | tuple) -> Any:
@@ -29,7 +30,8 @@ class CachedNorms(abc.ABC):
     def _model(self) -> Any:
         if self.model is None:
             raise AttributeError(
-                "this needs the model that the activations came from, and cache.model is None; set "
+                "this needs the model that the activations came from"
+                f"{f' ({self._came_from})' if self._came_from else ''}, and cache.model is None; set "
                 "it again"
             )
         return self.model

@@ -8,6 +8,8 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
+from inspect import CO_VARKEYWORDS
+from types import FunctionType
 from typing import Any
 
 from ._engine.whole import complete
@@ -21,6 +23,7 @@ __all__ = [
     "call_for_aliases",
     "call_forward",
     "call_read_only",
+    "check_parameters",
     "layer_of",
 ]
 
@@ -33,6 +36,24 @@ def layer_of(name: str | None) -> int:
     if len(parts) < 2:
         raise IndexError(f"the name {name!r} has no second part that could be a layer")
     return int(parts[1])
+
+
+def check_parameters(hook: Callable[..., Any]) -> None:
+    """Raise TypeError for a function that has no parameter `hook`, with which it will be called.
+
+    Of functions alone: what other callables take is not known before they are called.
+    """
+    code = getattr(hook, "__code__", None)
+    if not isinstance(hook, FunctionType) or code is None or code.co_flags & CO_VARKEYWORDS:
+        return
+    if hasattr(hook, "__wrapped__"):  # a decorator's, which may pass on what it likes
+        return
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if "hook" not in names[code.co_posonlyargcount :]:
+        raise TypeError(
+            f"a hook is called as f(value, hook=point), and {hook.__qualname__}({', '.join(names)}) has no parameter "
+            "'hook': add it, as in lambda value, hook: …"
+        )
 
 
 class AliasedHookPoint:

@@ -2,12 +2,70 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
-__all__ = ["near_names", "outside_of_package", "predicate_of", "warn_of_no_match"]
+__all__ = [
+    "HookFormError",
+    "hook_pairs",
+    "missing",
+    "near_names",
+    "outside_of_package",
+    "predicate_of",
+    "warn_of_no_match",
+]
+
+
+class HookFormError(TypeError, ValueError):
+    """Hooks in a form that is none. Upstream raises TypeErrors and ValueErrors, as it happens to fail."""
+
+
+def hook_pairs(what: str, hooks: Any) -> Iterator[tuple[Any, Callable[..., Any]]]:
+    """The (name or predicate, function) pairs of `fwd_hooks` or `bwd_hooks`, whichever `what` says.
+
+    Raises HookFormError, naming what was given and the form.
+    """
+    form = f"{what} is a list of pairs (name, f), where f(value, hook) is called with the value"
+    if isinstance(hooks, Mapping):
+        raise HookFormError(f"{form}; got a {type(hooks).__name__}: pass list({what}.items())")
+    if isinstance(hooks, (str, bytes)) or not isinstance(hooks, Iterable):
+        raise HookFormError(f"{form}; got {hooks!r}")
+    for pair in hooks:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            whole = isinstance(hooks, tuple) and len(hooks) == 2 and callable(hooks[1])
+            hint = f": put the one pair in a list, [{hooks!r}]" if whole else ""
+            raise HookFormError(f"{form}; got {pair!r} in the place of a pair{hint}")
+        place, hook = pair
+        if not callable(hook):
+            swapped = isinstance(hook, str) and callable(place)
+            hint = f": the name comes first, ({hook!r}, f)" if swapped else ""
+            raise HookFormError(f"{form}; got {hook!r} in the place of the function{hint}")
+        if not isinstance(place, str) and not callable(place):
+            raise TypeError(f"expected a hook name or a predicate on names, got {place!r}; {form}")
+        yield place, hook
+
+
+def missing(name: str, kept: Mapping[str, Any], model: Any, n_layers: int | None) -> str:
+    """What a cache that has not `name` says: whether the run left it out, or there is none of that name."""
+    known = getattr(model, "hook_dict", None)
+    cfg = getattr(model, "cfg", None)
+    n_layers = getattr(cfg, "n_layers", n_layers)
+    begin = f"{name!r} is not in this cache"
+    if known is not None and name in known:
+        gate = getattr(model, "_gated_by", lambda point: None)(known[name])
+        if gate is not None:
+            return f"{begin}: {gate} was off. Call set_{gate}(True) before the run"
+        return (
+            f"{begin}, which has {len(kept)} of the model's {len(known)} names: names_filter, start_at_layer or "
+            "stop_at_layer left it out of the run"
+        )
+    layer = re.match(r"blocks\.(-?\d+)\.", name)
+    if n_layers is not None and layer and not 0 <= int(layer[1]) < n_layers:
+        return f"{begin}: there is no layer {layer[1]}, the model has layers 0 to {n_layers - 1}"
+    return f"{begin}, and no name of the model.{near_names(name, kept if known is None else known)}"
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

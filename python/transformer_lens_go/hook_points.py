@@ -24,6 +24,7 @@ from .hook_calls import (
     call_for_aliases,
     call_forward,
     call_read_only,
+    check_parameters,
     layer_of,
 )
 
@@ -94,6 +95,7 @@ class HookPoint(EnginePart, Module):
             _canonical="",
             _resize=False,
             _read_only=False,
+            _asked="",
         )
 
     _is_point = True
@@ -145,6 +147,16 @@ class HookPoint(EnginePart, Module):
         parts += [f"{len(self.bwd_hooks)} bwd"] if self.bwd_hooks else []
         return f"HookPoint({', '.join(parts)})"
 
+    def asked_as(self, name: str) -> None:
+        """Note under which of its names a user asked for this point: errors say it."""
+        self.__dict__["_asked"] = name
+
+    @property
+    def shown_name(self) -> str:
+        """The name for errors: the user's, with the point's own behind it where that is another."""
+        asked, name = self._asked, str(self.name)
+        return name if asked in ("", name) else f"{asked} ({name})"
+
     # adding
 
     def add_perma_hook(self, hook: HookFunction, dir: Literal["fwd", "bwd"] = "fwd") -> None:
@@ -173,6 +185,7 @@ class HookPoint(EnginePart, Module):
             raise ValueError(f"Invalid direction {dir}")
         if not callable(hook):
             raise TypeError(f"a hook must be callable, got {type(hook).__name__}: {hook!r}")
+        check_parameters(hook)
         call = hook if alias_names is None else partial(call_for_aliases, hook, alias_names)
         removable = Removable(call, dir, (bool(is_permanent), level))
         handle = LensHandle(removable, is_permanent, level, hook)

@@ -37,7 +37,7 @@ if arrays.torch is not None:
             and not result.is_neg()
         )
         if not plain:
-            result = fit(point.name, point._resize, given, result)
+            result = fit(point.shown_name, point._resize, given, result)
         address, strides = result.data_ptr(), result.stride()
         if (
             address == given.data_ptr()
@@ -60,7 +60,7 @@ else:
             and result.shape == given.shape
         )
         if not plain:
-            result = fit(point.name, point._resize, given, result)
+            result = fit(point.shown_name, point._resize, given, result)
         address = result.__array_interface__["data"][0]
         if (
             result.base is not None  # else it is nobody's view, and the question is slow

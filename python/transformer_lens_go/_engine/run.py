@@ -220,7 +220,7 @@ def _grad(model: EngineModel, live: list[Any]) -> Callable[[int, int, int], int]
             if given.requires_grad:
                 live.append(given)
             return 0
-        result = replace.fit(point.name, point._resize, given, result)
+        result = replace.fit(point.shown_name, point._resize, given, result)
         if result.requires_grad:
             live.append(result)
         return replace.put(run, point, given, result.detach())

@@ -56,6 +56,7 @@ class HookingMixin:
             hint = near_names(name, self._hook_dict)
             raise KeyError(f"Hook name {name!r} does not exist on this model.{hint}")
         self._warn_if_silent(name, point)
+        point.asked_as(name)
         return point
 
     def _warn_if_silent(self, name: str, point: HookPoint) -> None:
@@ -111,6 +112,8 @@ class HookingMixin:
             if predicate(name):
                 matched.setdefault(self._index_of(point), name)
         points = {index: self._points[index] for index in matched}
+        for index, point in points.items():
+            point.asked_as(matched[index])
         gated = [matched[i] for i, point in points.items() if self._gated_by(point) is not None]
         self._warn_of_sweep(api, bool(matched), gated)
         return [point for point in points.values() if self._gated_by(point) is None]
@@ -149,6 +152,7 @@ class HookingMixin:
         if isinstance(name, str):
             point = self._hook_dict.get(name) or self._missing(name)
             self._warn_if_silent(name, point)
+            point.asked_as(name)
             self._add_to(point, point._canonical, hook_fn, dir, is_permanent)
         elif callable(name):
             with AllOrNone() as together:

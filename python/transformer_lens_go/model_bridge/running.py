@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..array_types import ModelInput
 from ..hook_changes import HooksForABlock
+from ..hook_names import hook_pairs
 from ..hook_points import HookPoint
 from .exceptions import StopAtLayerException
 
@@ -94,14 +95,12 @@ class RunningMixin:
         """(name as it was asked for, point, function, direction) for each hook to add."""
         both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
         for direction, hooks in both:
-            for place, hook in hooks:
+            for place, hook in hook_pairs(f"{direction}_hooks", hooks):
                 if isinstance(place, str):
                     yield place, self._resolve(place), hook, direction
-                elif callable(place):
+                else:
                     for point in self._sweep(api, place):
                         yield point._canonical, point, hook, direction
-                else:
-                    raise TypeError(f"expected a hook name or a predicate on names, got {place!r}")
 
     def run_with_hooks(
         self,
