@@ -31,7 +31,7 @@ func init() {
 		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
-		return buildSequence(cfg.Decoders, parseDecoder, func(parts []decoder) decoder { return decoderSequence(parts) })
+		return buildSequence(cfg.Decoders, parseDecoder, func(parts []decoder) decoder { return flattened[decoderSequence](parts) })
 	})
 	registerDecoder("ByteFallback", func(json.RawMessage) (decoder, error) { return byteFallbackDecoder{}, nil })
 	registerDecoder("Fuse", func(json.RawMessage) (decoder, error) { return fuseDecoder{}, nil })
@@ -45,10 +45,25 @@ func parseDecoder(raw json.RawMessage) (decoder, error) {
 type decoderSequence []decoder
 
 func (s decoderSequence) decodeChain(tokens []string) ([]string, error) {
-	for _, d := range s {
+	if len(s) == 0 {
+		return tokens, nil
+	}
+	size := totalLength(tokens)
+	limit := growthLimit(size)
+	for i, d := range s {
+		ok := true
 		var err error
-		if tokens, err = d.decodeChain(tokens); err != nil {
+		if r, grows := d.(*replacement); grows {
+			tokens, ok, err = r.decodeWithin(tokens, limit)
+		} else {
+			tokens, err = d.decodeChain(tokens)
+			ok = err != nil || totalLength(tokens) <= limit
+		}
+		if err != nil {
 			return nil, err
+		}
+		if !ok {
+			return nil, tooLong("decoder", i, len(s), size)
 		}
 	}
 	return tokens, nil

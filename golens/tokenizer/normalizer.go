@@ -26,7 +26,7 @@ func init() {
 		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
-		return buildSequence(cfg.Normalizers, parseNormalizer, func(parts []normalizer) normalizer { return normSequence(parts) })
+		return buildSequence(cfg.Normalizers, parseNormalizer, func(parts []normalizer) normalizer { return flattened[normSequence](parts) })
 	})
 }
 
@@ -37,10 +37,16 @@ func parseNormalizer(raw json.RawMessage) (normalizer, error) {
 type normSequence []normalizer
 
 func (s normSequence) normalize(p piece) (piece, error) {
-	for _, n := range s {
+	size := len(p.text)
+	limit := growthLimit(size)
+	for i, n := range s {
+		var ok bool
 		var err error
-		if p, err = n.normalize(p); err != nil {
+		if p, ok, err = normalizeStep(n, p, limit); err != nil {
 			return piece{}, err
+		}
+		if !ok {
+			return piece{}, tooLong("normalizer", i, len(s), size)
 		}
 	}
 	return p, nil

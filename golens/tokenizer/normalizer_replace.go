@@ -25,7 +25,23 @@ func init() {
 
 type prependNormalizer string
 
-func (s prependNormalizer) normalize(p piece) (piece, error) { return p.prepend(string(s)), nil }
+func (s prependNormalizer) normalize(p piece) (piece, error) { return alone(s, p) }
+
+func (s prependNormalizer) normalizeWithin(p piece, limit int) (piece, bool, error) {
+	if len(p.text)+len(s) > limit {
+		return piece{}, false, nil
+	}
+	return p.prepend(string(s)), true, nil
+}
+
+// alone is a step that is in no sequence.
+func alone(g grower, p piece) (piece, error) {
+	q, ok, err := g.normalizeWithin(p, growthLimit(len(p.text)))
+	if err == nil && !ok {
+		err = tooLong("normalizer", 0, 1, len(p.text))
+	}
+	return q, err
+}
 
 type replacement struct {
 	pattern *pattern
@@ -62,26 +78,64 @@ func parsePattern(raw json.RawMessage) (*pattern, error) {
 	return nil, errors.New(`pattern: expected {"String": ...} or {"Regex": ...}`)
 }
 
-func (r *replacement) normalize(p piece) (piece, error) {
+func (r *replacement) normalize(p piece) (piece, error) { return alone(r, p) }
+
+func (r *replacement) normalizeWithin(p piece, limit int) (piece, bool, error) {
 	ms, err := r.pattern.all(p.text)
 	if err != nil {
-		return piece{}, err
+		return piece{}, false, err
 	}
-	return p.replace(ms, r.content), nil
+	if replacedLength(ms, r.content) > limit {
+		return piece{}, false, nil
+	}
+	return p.replace(ms, r.content), true, nil
+}
+
+// replacedLength is the length of a text with content in the place of every match.
+func replacedLength(ms []match, content string) int {
+	n := 0
+	for _, m := range ms {
+		if m.hit {
+			n += len(content)
+		} else {
+			n += m.end - m.start
+		}
+	}
+	return n
 }
 
 func (r *replacement) decodeChain(tokens []string) ([]string, error) {
-	out := make([]string, len(tokens))
+	size := totalLength(tokens)
+	out, ok, err := r.decodeWithin(tokens, growthLimit(size))
+	if err == nil && !ok {
+		err = tooLong("decoder", 0, 1, size)
+	}
+	return out, err
+}
+
+// decodeWithin is decodeChain as long as all tokens together stay within the limit.
+func (r *replacement) decodeWithin(tokens []string, limit int) (out []string, ok bool, err error) {
+	out = make([]string, len(tokens))
 	for i, t := range tokens {
 		if r.pattern.re == nil {
+			limit -= len(t)
+			if more := len(r.content) - len(r.pattern.literal); more > 0 {
+				limit -= more * strings.Count(t, r.pattern.literal)
+			}
+			if limit < 0 {
+				return nil, false, nil
+			}
 			out[i] = strings.ReplaceAll(t, r.pattern.literal, r.content)
 			continue
 		}
 		ms, err := r.pattern.all(t)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if limit -= replacedLength(ms, r.content); limit < 0 {
+			return nil, false, nil
 		}
 		out[i] = piece{text: t}.replace(ms, r.content).text
 	}
-	return out, nil
+	return out, true, nil
 }

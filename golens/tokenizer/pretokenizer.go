@@ -27,7 +27,7 @@ func init() {
 		if err := jsontext.Unmarshal(raw, &cfg); err != nil {
 			return nil, err
 		}
-		return buildSequence(cfg.Pretokenizers, parsePreTokenizer, func(parts []preTokenizer) preTokenizer { return preSequence(parts) })
+		return buildSequence(cfg.Pretokenizers, parsePreTokenizer, func(parts []preTokenizer) preTokenizer { return flattened[preSequence](parts) })
 	})
 	registerPreTokenizer("Split", newSplitPre)
 	registerPreTokenizer("Digits", func(raw json.RawMessage) (preTokenizer, error) {
@@ -50,13 +50,21 @@ type preSequence []preTokenizer
 // preTokenize has each part work on what the one before it emits, so that no list of pieces is made.
 func (s preSequence) preTokenize(p piece, emit func(piece)) error {
 	var failed error
+	size := len(p.text)
+	limit := growthLimit(size)
 	for i := len(s) - 1; i >= 0; i-- {
-		part, next := s[i], emit
+		part, next, total := s[i], emit, 0
 		emit = func(q piece) {
 			if q.text == "" || failed != nil {
 				return
 			}
-			failed = part.preTokenize(q, next)
+			if total += len(q.text); total > limit {
+				failed = tooLong("pre-tokenizer", i-1, len(s), size)
+				return
+			}
+			if err := part.preTokenize(q, next); err != nil && failed == nil {
+				failed = err
+			}
 		}
 	}
 	emit(p)

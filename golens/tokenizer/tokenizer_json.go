@@ -188,6 +188,20 @@ func wrapComponent[T any](role, kind string, build func(json.RawMessage) (T, err
 	return c, nil
 }
 
+// flattened is the parts with those that are sequences themselves taken apart: a bound on what all steps make of
+// a text must not be one for each of many nested ones.
+func flattened[S ~[]T, T any](parts []T) S {
+	var out S
+	for _, part := range parts {
+		if inner, ok := any(part).(S); ok {
+			out = append(out, inner...)
+		} else {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
 // buildSequence builds the parts of a Sequence.
 func buildSequence[T any](raws []json.RawMessage, parse func(json.RawMessage) (T, error), join func([]T) T) (T, error) {
 	parts := make([]T, len(raws))

@@ -11,10 +11,12 @@ import datetime
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+
+from . import chat_bounds
 
 _REASONING = (
     "reasoning_content",
@@ -42,7 +44,7 @@ class _Assistant:
         """Render block by block."""
         self.blocks, self.spans = [], []
         try:
-            for block in template.generate(variables):
+            for block in _blocks(template, variables):
                 self.blocks.append(block)
             return "".join(self.blocks), self.spans
         finally:
@@ -59,8 +61,25 @@ def render(
     """The text of a conversation (a list of messages), and the characters of it that are marked as generated.
 
     `continued` leaves the last message open: everything from the end of its content (or of the field that is
-    named) on is cut off. Errors of the template are jinja2's `TemplateError`.
+    named) on is cut off. Errors of the template are jinja2's `TemplateError`, one that does too much among them.
     """
+    with chat_bounds.budget():
+        try:
+            return _render(template, conversation, variables, continued, mark_generated)
+        except (chat_bounds.Exhausted, RecursionError) as error:
+            why = "it goes too deep" if isinstance(error, RecursionError) else error
+            raise _jinja().exceptions.SecurityError(
+                f"the chat template asks for too much: {why}"
+            ) from None
+
+
+def _render(
+    template: str,
+    conversation: Any,
+    variables: dict[str, Any],
+    continued: bool | str,
+    mark_generated: bool,
+) -> tuple[str, list[tuple[int, int]]]:
     compiled, assistant = _compiled(template)
     messages = [_reasoning(message) for message in _messages(conversation)]
     final = ""
@@ -69,11 +88,21 @@ def render(
             template, messages, continued if isinstance(continued, str) else "content"
         )
     given = {"messages": messages, **{key: plain(value) for key, value in variables.items()}}
+    chat_bounds.allow(given)
     if mark_generated:
         text, spans = assistant.follow(compiled, given)
     else:
-        text, spans = compiled.render(given), []
+        text, spans = "".join(_blocks(compiled, given)), []
     return (_cut_at_mark(text, final) if continued else text), spans
+
+
+def _blocks(template: Any, variables: dict[str, Any]) -> Iterator[str]:
+    """The rendered text in parts."""
+    length = 0
+    for block in template.generate(variables):
+        length += len(block)
+        chat_bounds.check_output(length)
+        yield block
 
 
 def marks_generated(template: str) -> bool:
@@ -190,7 +219,7 @@ def _compiled(template: str) -> tuple[Any, _Assistant]:
         def _note(self, caller: Callable[[], str]) -> str:
             return assistant.note(caller())
 
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+    environment = chat_bounds.rules(jinja2)(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols]
     )
     environment.filters["tojson"] = _to_json
@@ -200,6 +229,7 @@ def _compiled(template: str) -> tuple[Any, _Assistant]:
         dict=_Dict(),
         namespace=_namespace(jinja2),
     )
+    environment.guard()
     return environment.from_string(template), assistant
 
 
