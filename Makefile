@@ -35,7 +35,7 @@ export GOTOOLCHAIN := local
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help dev test test-go test-py test-live test-wheel parity parity-all parity-tokenizers demo bench wheel sdist \
+.PHONY: help dev test test-go test-py test-live test-faults test-wheel parity parity-all parity-tokenizers demo bench wheel sdist \
 	fmt lint lint-format lint-python lint-go api-parity licences clean
 
 help: ## this list
@@ -99,7 +99,7 @@ build/wheel.stamp: build/sdist.stamp
 
 # ---- tests ----
 
-test: lint test-go test-py test-live test-wheel ## linters, Go tests with the race detector, Python tests with and without torch, wheels
+test: lint test-go test-py test-live test-faults test-wheel ## linters, Go tests with the race detector, Python tests with and without torch, wheels
 
 test-go: $(DEV)/.ready ## Go tests, race detector on; without it the times of long texts
 	tools/go_test.sh $(GO) -race $(GO_PACKAGES)
@@ -110,6 +110,9 @@ test-py: dev ## Python tests without torch
 
 test-live: dev $(LIVE)/.ready ## the same Python tests with torch
 	$(LIVE)/bin/python -m pytest tests/py --ignore=tests/py/parity $(PYTEST_FLAGS)
+
+test-faults: dev $(LIVE)/.ready ## tests of memory and threads that once failed now and then, 20 times each
+	$(LIVE)/bin/python -m pytest tests/py/faults -k fault_M --repeat 20 $(PYTEST_FLAGS)
 
 test-wheel: wheel ## the wheels: contents, and use in clean environments
 	TRANSFORMER_LENS_GO_WHEELS=dist $(DEV)/bin/python -m pytest tests/py/test_packaging.py $(PYTEST_FLAGS)

@@ -202,6 +202,7 @@ func ParamOpen(h, index int64) (out int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	defer t.Release()
 	return export(t)
 }
 

@@ -108,8 +108,11 @@ func EntryAppend(h, keys, values int64, frozen bool) (out int64, err error) {
 	if k == nil || v == nil {
 		return 0, fmt.Errorf("%w: keys and values go together", errValue)
 	}
-	e.Frozen = frozen
-	allKeys, allValues, err := e.Append(cpu.CPU{}, k, v)
+	put := e.Append
+	if frozen {
+		put = e.Extended
+	}
+	allKeys, allValues, err := put(cpu.CPU{}, k, v)
 	if err != nil {
 		return 0, err
 	}
@@ -147,8 +150,8 @@ func (p *past) cache() (*kvcache.Cache, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Frozen = p.Frozen != nil && p.Frozen[i]
 		c.Entries = append(c.Entries, e)
+		c.FreezeLayer(i, p.Frozen != nil && p.Frozen[i]) // for this run: others may use the entry otherwise
 	}
 	return c, nil
 }

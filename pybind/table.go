@@ -27,20 +27,25 @@ func (t *table[T]) add(v T) int64 {
 func (t *table[T]) get(h int64) (T, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	return t.find(h)
+}
+
+// take is get, and ends the handle: of several who take it, one gets the value.
+func (t *table[T]) take(h int64) (T, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v, err := t.find(h)
+	delete(t.values, h)
+	return v, err
+}
+
+// find looks a value up; the lock is held.
+func (t *table[T]) find(h int64) (T, error) {
 	v, ok := t.values[h]
 	if !ok {
 		return v, fmt.Errorf("%d is no %s that is open (it may have been closed)", h, t.what)
 	}
 	return v, nil
-}
-
-// take is get, and ends the handle.
-func (t *table[T]) take(h int64) (T, error) {
-	v, err := t.get(h)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.values, h)
-	return v, err
 }
 
 func (t *table[T]) len() int {

@@ -13,10 +13,11 @@ import (
 // leastRoom is how many positions an entry has room for when it first needs any.
 const leastRoom = 16
 
-// Entry is the past of one layer. Runs may share a frozen one.
-type Entry struct {
-	Frozen bool // runs and Append add nothing to it
+var errReleased = fmt.Errorf("%w: the entry was released", ErrMismatch)
 
+// Entry is the past of one layer. Whether a use adds to it is that use's to say (Append or Extended; Cache.Freeze), so
+// that many may read it while one adds. It is safe for concurrent use.
+type Entry struct {
 	mu           sync.Mutex
 	keys, values series
 	busy         bool // a run writes into the room
@@ -70,7 +71,7 @@ func (e *Entry) view(s *series) (*tensor.Tensor, error) {
 // view is another tensor over the same memory, so that holders in several threads count by themselves.
 func view(t *tensor.Tensor) (*tensor.Tensor, error) {
 	if t == nil {
-		return nil, fmt.Errorf("%w: the entry was released", ErrMismatch)
+		return nil, errReleased
 	}
 	return t.View(t.Shape(), t.Strides(), 0)
 }
@@ -112,6 +113,9 @@ func (e *Entry) Crop(n int) error {
 	if e.busy {
 		return ErrBusy
 	}
+	if err := e.there(); err != nil {
+		return err
+	}
 	if had := e.keys.past.Dim(1); n < 0 || n > had || n > e.values.past.Dim(1) {
 		return fmt.Errorf("%w: %d positions cannot be cut to %d", ErrMismatch, had, n)
 	}
@@ -123,28 +127,43 @@ func (e *Entry) Crop(n int) error {
 	return nil
 }
 
-// Append gives all keys and values, new ones [batch, pos, head, d_head] behind the past, and keeps them unless the
-// entry is frozen. The caller releases them.
+// Append puts new keys and values [batch, pos, head, d_head] behind the past, keeps them there, and gives all of them.
+// The caller releases them.
 func (e *Entry) Append(b backend.Backend, keys, values *tensor.Tensor) (allKeys, allValues *tensor.Tensor, err error) {
-	for _, t := range []*tensor.Tensor{keys, values} {
-		if err := checkRank(t); err != nil {
-			return nil, nil, err
-		}
+	if err := checkRanks(keys, values); err != nil {
+		return nil, nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.Frozen {
-		if err := e.begin(b, keys.Dim(1)); err != nil {
-			return nil, nil, err
-		}
+	if err := e.begin(b, keys.Dim(1)); err != nil {
+		return nil, nil, err
 	}
+	allKeys, allValues, err = e.extended(b, keys, values)
+	e.end(err == nil)
+	return allKeys, allValues, err
+}
+
+// Extended is Append for a frozen entry: it gives all keys and values, and keeps none of the new ones.
+func (e *Entry) Extended(b backend.Backend, keys, values *tensor.Tensor) (allKeys, allValues *tensor.Tensor, err error) {
+	if err := checkRanks(keys, values); err != nil {
+		return nil, nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.there(); err != nil {
+		return nil, nil, err
+	}
+	past := Entry{keys: series{past: e.keys.past}, values: series{past: e.values.past}} // not what a run is writing
+	return past.extended(b, keys, values)
+}
+
+// extended is all keys and all values. The lock is held.
+func (e *Entry) extended(b backend.Backend, keys, values *tensor.Tensor) (allKeys, allValues *tensor.Tensor, err error) {
 	allKeys, err = e.keys.extended(b, keys)
-	if err == nil {
-		allValues, err = e.values.extended(b, values)
+	if err != nil {
+		return nil, nil, err
 	}
-	if !e.Frozen {
-		e.end(err == nil)
-	}
+	allValues, err = e.values.extended(b, values)
 	if err != nil {
 		allKeys.Release()
 		return nil, nil, err
@@ -152,10 +171,28 @@ func (e *Entry) Append(b backend.Backend, keys, values *tensor.Tensor) (allKeys,
 	return allKeys, allValues, nil
 }
 
+func checkRanks(keys, values *tensor.Tensor) error {
+	if err := checkRank(keys); err != nil {
+		return err
+	}
+	return checkRank(values)
+}
+
+// there reports an entry whose memory is gone. The lock is held.
+func (e *Entry) there() error {
+	if e.keys.past == nil || e.values.past == nil {
+		return errReleased
+	}
+	return nil
+}
+
 // begin makes room for n more positions, which a run then writes. The lock is held.
 func (e *Entry) begin(b backend.Backend, n int) error {
 	if e.busy {
 		return ErrBusy
+	}
+	if err := e.there(); err != nil {
+		return err
 	}
 	e.busy = true
 	err := e.keys.open(b, n)

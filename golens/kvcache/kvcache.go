@@ -4,6 +4,7 @@ package kvcache
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -15,8 +16,8 @@ var ErrMismatch = errors.New("the KV cache does not fit")
 // ErrBusy is returned when a cache that grows is used by a run while another run extends it.
 var ErrBusy = errors.New("the KV cache is being extended by another run; freeze it, or give each run a cache of its own")
 
-// Cache is one entry for each layer of a model. A run that is given one reads the past from it and, unless the
-// entry is frozen, adds its own tokens when it has ended well: a run that fails adds nothing.
+// Cache is one entry for each layer of a model. A run that is given one reads the past from it and, unless that
+// layer is frozen, adds its own tokens when it has ended well: a run that fails adds nothing.
 type Cache struct {
 	Entries []*Entry
 	// Mask says of each position whether it is a token (1) or padding (0): int64 [batch, pos]; nil: all are
@@ -25,6 +26,9 @@ type Cache struct {
 	// Rotated keys are kept as attention uses them, turned by their position; else as the key projection gave them.
 	// Models without rotary positions know no difference.
 	Rotated bool
+
+	mu     sync.Mutex
+	frozen map[int]bool // by layer
 }
 
 // Shape is what the keys and values of a model look like.
@@ -57,15 +61,15 @@ func (c *Cache) Release() {
 	c.Mask = nil
 }
 
-// Freeze keeps runs from adding to the cache, so that many continuations can share it.
+// Freeze keeps runs that are given this cache from adding to it, so that many continuations can share it.
 func (c *Cache) Freeze() { c.setFrozen(true) }
 
 // Unfreeze lets runs add again.
 func (c *Cache) Unfreeze() { c.setFrozen(false) }
 
 func (c *Cache) setFrozen(frozen bool) {
-	for _, e := range c.Entries {
-		e.Frozen = frozen
+	for layer := range c.Entries {
+		c.FreezeLayer(layer, frozen)
 	}
 }
 
@@ -77,10 +81,26 @@ func (c *Cache) Len() int {
 	return c.Entries[0].Len()
 }
 
-// Frozen reports whether no entry grows.
+// FreezeLayer is Freeze, or Unfreeze, of one layer.
+func (c *Cache) FreezeLayer(layer int, frozen bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.frozen == nil {
+		c.frozen = map[int]bool{}
+	}
+	c.frozen[layer] = frozen
+}
+
+func (c *Cache) isFrozen(layer int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen[layer]
+}
+
+// Frozen reports whether no layer grows.
 func (c *Cache) Frozen() bool {
-	for _, e := range c.Entries {
-		if !e.Frozen {
+	for layer := range c.Entries {
+		if !c.isFrozen(layer) {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ package kvcache_test
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
@@ -125,9 +126,13 @@ func TestFrozenEntriesKeepWhatTheyHave(t *testing.T) {
 		x[0].Release()
 		x[1].Release()
 	}
-	e.Frozen = true
 	for range 3 {
-		keys, values := add(t, e, 2, 4)
+		x := filled(t, 2, 4)
+		keys, values, err := e.Extended(cpu.CPU{}, x, x)
+		x.Release()
+		if err != nil {
+			t.Fatal(err)
+		}
 		check(t, "all keys", keys, 6)
 		keys.Release()
 		values.Release()
@@ -185,4 +190,50 @@ func TestAppendOfWhatDoesNotFit(t *testing.T) {
 	check(t, "afterwards", keys, 3)
 	keys.Release()
 	values.Release()
+}
+
+// TestFaultM10AppendsBesideReadersAreKept: whether a use adds is its own to say, so that none is lost to another.
+func TestFaultM10AppendsBesideReadersAreKept(t *testing.T) {
+	e := entry(t)
+	const appends = 200
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			for range appends {
+				x := filled(t, 1, 0)
+				keys, values, err := e.Extended(cpu.CPU{}, x, x)
+				x.Release()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				keys.Release()
+				values.Release()
+			}
+		})
+	}
+	for i := range appends {
+		keys, values := add(t, e, 1, i)
+		keys.Release()
+		values.Release()
+	}
+	wait.Wait()
+	if e.Len() != appends {
+		t.Errorf("%d of %d appends are there", e.Len(), appends)
+	}
+}
+
+// TestReleasedEntries: an entry whose memory is gone is an error.
+func TestReleasedEntries(t *testing.T) {
+	e := entry(t)
+	e.Release()
+	x := filled(t, 1, 0)
+	defer x.Release()
+	_, _, appended := e.Append(cpu.CPU{}, x, x)
+	_, _, extended := e.Extended(cpu.CPU{}, x, x)
+	for name, err := range map[string]error{"Append": appended, "Extended": extended, "Crop": e.Crop(0)} {
+		if !errors.Is(err, kvcache.ErrMismatch) {
+			t.Errorf("%s of a released entry: %v", name, err)
+		}
+	}
 }

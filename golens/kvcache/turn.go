@@ -21,7 +21,7 @@ type Turn struct {
 // Extension is what one layer's keys, or values, are extended from.
 type Extension struct {
 	Past *tensor.Tensor // [batch, past, head, d_head]
-	Room *tensor.Tensor // [batch, past + new, head, d_head], Past its front; nil where the entry is frozen
+	Room *tensor.Tensor // [batch, past + new, head, d_head], Past its front; nil where the layer is frozen
 }
 
 // Begin checks that layers first to last-1 of the cache fit, and makes room for n more positions in those entries
@@ -32,7 +32,7 @@ func (c *Cache) Begin(b backend.Backend, want Shape, first, last, n int) (*Turn,
 	}
 	t := &Turn{First: first, Last: last}
 	for layer := first; layer < last; layer++ {
-		if err := t.take(b, c.Entries[layer], layer, want, n); err != nil {
+		if err := t.take(b, c.Entries[layer], layer, want, n, c.isFrozen(layer)); err != nil {
 			t.End(false)
 			return nil, err
 		}
@@ -41,7 +41,7 @@ func (c *Cache) Begin(b backend.Backend, want Shape, first, last, n int) (*Turn,
 }
 
 // take adds one entry to the turn.
-func (t *Turn) take(b backend.Backend, e *Entry, layer int, want Shape, n int) error {
+func (t *Turn) take(b backend.Backend, e *Entry, layer int, want Shape, n int, frozen bool) error {
 	if e == nil {
 		return fmt.Errorf("%w: layer %d has no entry", ErrMismatch, layer)
 	}
@@ -55,18 +55,18 @@ func (t *Turn) take(b backend.Backend, e *Entry, layer int, want Shape, n int) e
 		return fmt.Errorf("%w: layer %d holds %d positions, layer %d holds %d (a run that stopped early, or an edit, left them apart)", ErrMismatch, t.First, t.Past, layer, past)
 	}
 	t.Past = past
-	if !e.Frozen {
+	if !frozen {
 		if err := e.begin(b, n); err != nil {
 			return err
 		}
 		t.growing = append(t.growing, e)
 	}
-	keys, err := e.keys.extension()
+	keys, err := e.keys.extension(frozen)
 	if err != nil {
 		return err
 	}
 	t.Keys = append(t.Keys, keys)
-	values, err := e.values.extension()
+	values, err := e.values.extension(frozen)
 	if err != nil {
 		return err
 	}
@@ -74,9 +74,10 @@ func (t *Turn) take(b backend.Backend, e *Entry, layer int, want Shape, n int) e
 	return nil
 }
 
-func (s *series) extension() (Extension, error) {
+// extension is what a run reads and writes; where it is frozen, nothing of what another run is writing.
+func (s *series) extension(frozen bool) (Extension, error) {
 	past, err := view(s.past)
-	if err != nil || s.next == nil {
+	if err != nil || frozen {
 		return Extension{Past: past}, err
 	}
 	room, err := view(s.next)

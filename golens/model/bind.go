@@ -15,14 +15,21 @@ const invFreq = "rotary_emb.inv_freq"
 // bindings are a model's weights and the views of them.
 type bindings struct {
 	weights map[string]*tensor.Tensor // checkpoint tensors by the name the Spec wants
-	params  []Param
+	params  []parameter
 	byName  map[string]int // "blocks.0.attn.q.weight"
 	linear  map[string]*op.Param
 }
 
+// parameter is a Param's memory.
+type parameter struct {
+	Param
+	value *tensor.Tensor
+	slot  arch.Slot
+}
+
 func (b *bindings) release() {
 	for _, p := range b.params {
-		p.Value.Release()
+		p.value.Release()
 	}
 	for _, p := range b.linear {
 		p.Value.Release()
@@ -47,7 +54,7 @@ func (m *Model) bind() error {
 				return fmt.Errorf("model: %s.%s: %w", c.Name, name, err)
 			}
 			m.byName[c.Name+"."+name] = len(m.params)
-			m.params = append(m.params, Param{Component: c.Name, Name: name, Value: t, slot: v.Slot})
+			m.params = append(m.params, parameter{Param{c.Name, name, t.Shape()}, t, v.Slot})
 		}
 	}
 	for name, ref := range m.Spec.Weights.Refs {

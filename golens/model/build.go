@@ -22,7 +22,7 @@ type builder struct {
 }
 
 func build(m *Model) (*built, error) {
-	b := &builder{m: m, built: &built{g: graph.New(), components: map[string]component{}, cos: graph.None, sin: graph.None}}
+	b := &builder{m: m, built: &built{g: graph.New(), dtype: m.dtype, components: map[string]component{}, cos: graph.None, sin: graph.None}}
 	b.tokens = b.g.Input("tokens")
 	b.positions = b.g.Input("positions")
 	b.mask = b.g.Optional("mask")

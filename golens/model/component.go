@@ -45,7 +45,7 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 	defer x.Release()
 	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, Active: c.active()}
 	q.Renew = func() (*graph.Renewal, error) {
-		now := m.current()
+		now := m.current(b)
 		c, ok := now.components[name]
 		if !ok { // the flag takes effect on the next call
 			return nil, nil
@@ -94,7 +94,7 @@ func (m *Model) giveBeside(b *built, q *graph.Question, x *tensor.Tensor, a *Arg
 		return m.givePositions(b, q, a.Mask, a.Positions, span{batch: x.Dim(0), pos: x.Dim(1)})
 	}
 	// The embedding of positions reads the tokens' only for the number of rows: one for each row of positions here.
-	like, err := tensor.New(m.dtype, x.Dim(0), x.Dim(1), m.Spec.DModel)
+	like, err := tensor.New(b.dtype, x.Dim(0), x.Dim(1), m.Spec.DModel)
 	if err != nil {
 		return nil, err
 	}

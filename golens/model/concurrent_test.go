@@ -4,11 +4,13 @@ package model_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // TestConcurrentQuestions: different questions, all at once, each with the answer it has alone.
@@ -72,6 +74,48 @@ func TestConcurrentFlags(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestFaultM12DescribeDuringConvert: a description, and every parameter that is handed out, is of one dtype and there.
+func TestFaultM12DescribeDuringConvert(t *testing.T) {
+	m := tiny(t, "gpt2")
+	n := len(m.Params())
+	together(t, 4, 10, func(i int) error {
+		switch i % 4 {
+		case 0:
+			return m.Convert(t.Context(), []string{"float64", "float32"}[i/4%2])
+		case 1:
+			d, err := m.Describe()
+			if err == nil && len(d.Components[0].Params) == 0 {
+				err = fmt.Errorf("%s has no parameters", d.Components[0].Name)
+			}
+			return err
+		case 2:
+			return m.Set("use_attn_result", i%8 == 2)
+		}
+		for index := range n {
+			if err := finite(m, index); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := m.Convert(t.Context(), "float32"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// finite reads a parameter that may be converted away meanwhile.
+func finite(m *model.Model, index int) error {
+	p, err := m.Param(index)
+	if err != nil {
+		return err
+	}
+	defer p.Release()
+	if p.DType() == tensor.Float32 && slices.ContainsFunc(p.Float32s(), func(v float32) bool { return math.IsNaN(float64(v)) }) {
+		return fmt.Errorf("parameter %d has freed memory", index)
+	}
+	return nil
 }
 
 // together does f(i) for workers goroutines, each rounds times.

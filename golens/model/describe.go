@@ -59,24 +59,24 @@ type ViewDescription struct {
 
 // Describe gives the structure as it is under the flags that are set now.
 func (m *Model) Describe() (*Description, error) {
-	b, err := m.begin()
-	if err != nil {
-		return nil, err
+	m.mu.RLock() // flags, dtype and parameters are of one moment
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
 	}
-	defer m.end()
 	tree := &m.Spec.Tree
-	d := &Description{Family: m.Spec.Family, Config: m.Config(), Aliases: m.Hooks.Aliases(), Windows: m.Spec.Attention.Windows,
+	d := &Description{Family: m.Spec.Family, Config: m.Spec.Config, Aliases: m.Hooks.Aliases(), Windows: m.Spec.Attention.Windows,
 		StateDict: tree.StateDict, Warnings: m.Spec.Warnings}
 	owners := m.owners()
 	for _, c := range tree.Components {
 		cd := ComponentDescription{Name: c.Name, Class: c.Class, Hooks: []int{}, Params: []ParamDescription{}, Views: []ViewDescription{}}
 		for _, h := range c.Hooks {
 			cd.Hooks = append(cd.Hooks, len(d.Points))
-			d.Points = append(d.Points, PointDescription{h.Name, h.Gate, h.Silent, b.g.Edges[len(d.Points)].Resize, h.ReadOnly})
+			d.Points = append(d.Points, PointDescription{h.Name, h.Gate, h.Silent, m.built.g.Edges[len(d.Points)].Resize, h.ReadOnly})
 		}
 		for _, name := range []string{"weight", "bias"} {
 			if i, ok := m.byName[c.Name+"."+name]; ok {
-				cd.Params = append(cd.Params, ParamDescription{name, i, m.params[i].Value.Shape(), m.params[i].Value.Strides()})
+				cd.Params = append(cd.Params, ParamDescription{name, i, m.params[i].Shape, m.params[i].value.Strides()})
 			}
 		}
 		for _, v := range c.Views {
@@ -102,7 +102,7 @@ func (m *Model) owners() map[origin]Param {
 	for _, p := range m.params {
 		at := origin{p.slot.Tensor, p.slot.Offset}
 		if _, taken := owners[at]; !taken {
-			owners[at] = p
+			owners[at] = p.Param
 		}
 	}
 	return owners

@@ -185,11 +185,12 @@ func TestDTypeOfOptions(t *testing.T) {
 	defer first.Close()
 	narrow := model.Memory{}
 	places := map[unsafe.Pointer]bool{}
-	for _, p := range first.Params() {
-		if p.Value.DType() != tensor.BFloat16 {
-			t.Errorf("%s.%s is %s", p.Component, p.Name, p.Value.DType())
+	for i, p := range first.Params() {
+		v := value(t, first, i)
+		if v.DType() != tensor.BFloat16 {
+			t.Errorf("%s.%s is %s", p.Component, p.Name, v.DType())
 		}
-		places[p.Value.Pointer()] = true
+		places[v.Pointer()] = true
 	}
 	if len(places) != len(first.Params())-1 {
 		t.Errorf("%d parameters lie in %d places, expected the tied two in one", len(first.Params()), len(places))
@@ -206,7 +207,7 @@ func TestDTypeOfOptions(t *testing.T) {
 	if !bytes.Equal(bits(run(t, first, in).Output), bits(run(t, second, in).Output)) {
 		t.Error("rounding at load gives other logits than weights that were rounded before")
 	}
-	embed, _ := second.Param(0)
+	embed := value(t, second, 0)
 	if fmt.Sprint(second.Params()[0].Component) != "embed" || embed.Pointer() != narrow["model.embed_tokens.weight"].Pointer() {
 		t.Error("bfloat16 weights were copied although the model is bfloat16")
 	}

@@ -104,7 +104,7 @@ func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
 		return nil, err
 	}
 	q.Renew = func() (*graph.Renewal, error) {
-		now := m.current()
+		now := m.current(b)
 		want, active, err := now.bounds(in)
 		return &graph.Renewal{Graph: now.g, Want: want, Active: active}, err
 	}
@@ -179,7 +179,7 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 		return m.checkLength(in.Tokens.Shape())
 	case in.Embeds != nil:
 		q.Given[b.embedded] = in.Embeds
-		if err := m.checkStream(in.Embeds); err != nil {
+		if err := m.checkStream(b, in.Embeds); err != nil {
 			return nil, err
 		}
 		return m.checkLength(in.Embeds.Shape())
@@ -187,7 +187,7 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 	if in.Start < 0 || in.Start >= len(b.blockStart) {
 		return nil, fmt.Errorf("%w: start layer %d, expected 0 to %d", ErrInput, in.Start, len(b.blockStart)-1)
 	}
-	if err := m.checkStream(in.Resid); err != nil {
+	if err := m.checkStream(b, in.Resid); err != nil {
 		return nil, err
 	}
 	q.Given[b.blockIn[in.Start]] = in.Resid
@@ -197,9 +197,9 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 	return m.checkLength(in.Resid.Shape())
 }
 
-func (m *Model) checkStream(t *tensor.Tensor) error {
-	if t.DType() != m.dtype || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
-		return fmt.Errorf("%w: the residual stream is %s %v, expected %s [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), m.dtype, m.Spec.DModel)
+func (m *Model) checkStream(b *built, t *tensor.Tensor) error {
+	if t.DType() != b.dtype || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
+		return fmt.Errorf("%w: the residual stream is %s %v, expected %s [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), b.dtype, m.Spec.DModel)
 	}
 	return nil
 }

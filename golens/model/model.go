@@ -44,11 +44,10 @@ type Model struct {
 	retired []bindings
 }
 
-// Param is a parameter as its component shows it: "blocks.0.attn.q.weight", in the checkpoint's layout.
+// Param says what a parameter is, as its component shows it: "blocks.0.attn.q.weight", in the checkpoint's layout.
 type Param struct {
 	Component, Name string
-	Value           *tensor.Tensor
-	slot            arch.Slot
+	Shape           []int // must not be changed
 }
 
 // Config is the configuration that users see.
@@ -69,11 +68,15 @@ func (m *Model) TokenizerError() error { return m.tokenizerErr }
 func (m *Model) Params() []Param {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.params
+	list := make([]Param, len(m.params))
+	for i, p := range m.params {
+		list[i] = p.Param
+	}
+	return list
 }
 
-// Param is a parameter's live memory: writing to it changes what the model computes from the next run on. It
-// belongs to the model: a View or an Export of it outlives Close.
+// Param is a parameter's live memory, by its index in Params: writing to it changes what the model computes from the
+// next run on, until Convert gives the parameter other memory. The caller releases it; it outlives Close.
 func (m *Model) Param(index int) (*tensor.Tensor, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -83,7 +86,7 @@ func (m *Model) Param(index int) (*tensor.Tensor, error) {
 	if index < 0 || index >= len(m.params) {
 		return nil, fmt.Errorf("%w: parameter %d of %d", op.ErrIndex, index, len(m.params))
 	}
-	return m.params[index].Value, nil
+	return m.params[index].value.Retain(), nil // under the lock that found it: Convert lets go of it
 }
 
 // fixedFields decide numbers that were settled when the model was built.
@@ -215,16 +218,21 @@ func (m *Model) end() {
 	}
 }
 
-// current is the graph under the flags as they are now, for a run in progress.
-func (m *Model) current() *built {
+// current is the graph under the flags as they are now, for a run that began with b; b itself where the model has
+// another dtype by now, as a run ends in the one that it began in.
+func (m *Model) current(b *built) *built {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.built.dtype != b.dtype {
+		return b
+	}
 	return m.built
 }
 
 // built is a graph with the places in it that questions name.
 type built struct {
 	g                       *graph.Graph
+	dtype                   tensor.DType // of the weights that it reads
 	tokens, positions, mask graph.Value
 	embedded, logits        graph.Value
 	cos, sin                graph.Value   // behind the rotary component's hooks; None with learned positions

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
@@ -105,30 +106,36 @@ func (m *Model) fill(recipe []arch.Draw) error {
 		normal, uniform = r.NormFloat64, r.Float64
 	}
 	for _, d := range recipe {
-		t, err := m.Param(m.byName[d.Parameter])
-		if err != nil {
-			return err
-		}
-		drawn, err := tensor.New(tensor.Float32, t.Shape()...)
-		if err != nil {
-			return err
-		}
-		values := drawn.Float32s()
-		for i := range values {
-			v := d.A
-			switch d.Kind {
-			case "normal":
-				v += d.B * normal()
-			case "uniform":
-				v += (d.B - d.A) * uniform()
-			}
-			values[i] = float32(v * d.Factor)
-		}
-		err = (cpu.CPU{}).Launch("convert", drawn, t)
-		drawn.Release()
-		if err != nil {
+		if err := m.draw(d, normal, uniform); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// draw fills one parameter.
+func (m *Model) draw(d arch.Draw, normal, uniform func() float64) error {
+	index := slices.IndexFunc(m.Params(), func(p Param) bool { return p.Component+"."+p.Name == d.Parameter })
+	t, err := m.Param(index)
+	if err != nil {
+		return fmt.Errorf("model: %s: %w", d.Parameter, err)
+	}
+	defer t.Release()
+	drawn, err := tensor.New(tensor.Float32, t.Shape()...)
+	if err != nil {
+		return err
+	}
+	defer drawn.Release()
+	values := drawn.Float32s()
+	for i := range values {
+		v := d.A
+		switch d.Kind {
+		case "normal":
+			v += d.B * normal()
+		case "uniform":
+			v += (d.B - d.A) * uniform()
+		}
+		values[i] = float32(v * d.Factor)
+	}
+	return (cpu.CPU{}).Launch("convert", drawn, t)
 }

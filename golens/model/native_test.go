@@ -85,11 +85,7 @@ func TestNativeRuns(t *testing.T) {
 
 func TestNativeWeights(t *testing.T) {
 	weights := func(fields map[string]any) []float32 {
-		p, err := native(t, fields).Param(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.Clone(p.Float32s())
+		return slices.Clone(value(t, native(t, fields), 0).Float32s())
 	}
 	first := weights(nil)
 	sameBits(t, "the same seed", weights(nil), first)
@@ -101,10 +97,7 @@ func TestNativeWeights(t *testing.T) {
 	if err := m.InitWeights(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := m.Param(0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := value(t, m, 0)
 	sameBits(t, "drawn afresh", p.Float32s(), weights(map[string]any{"seed": 6}))
 	if err := tiny(t, "gpt2").InitWeights(); err == nil {
 		t.Error("the weights of a checkpoint were drawn")

@@ -13,15 +13,15 @@ import (
 func (m *Model) NewCache(batch int, rotated bool) (*kvcache.Cache, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	c, err := kvcache.New(m.backend, m.cacheShape(batch))
+	c, err := kvcache.New(m.backend, m.cacheShape(m.dtype, batch))
 	if err == nil {
 		c.Rotated = rotated
 	}
 	return c, err
 }
 
-func (m *Model) cacheShape(batch int) kvcache.Shape {
-	return kvcache.Shape{DType: m.dtype, Heads: m.Spec.NKVHeads, DHead: m.Spec.DHead, Batch: batch, Layers: m.Spec.NLayers}
+func (m *Model) cacheShape(dt tensor.DType, batch int) kvcache.Shape {
+	return kvcache.Shape{DType: dt, Heads: m.Spec.NKVHeads, DHead: m.Spec.DHead, Batch: batch, Layers: m.Spec.NLayers}
 }
 
 // turn is a run's use of the cache that it was given; without one its methods work on nil.
@@ -42,7 +42,7 @@ func (m *Model) takeTurn(b *built, q *graph.Question, in *Input, batch, pos int)
 	if err != nil {
 		return nil, err
 	}
-	t, err := in.Past.Begin(m.backend, m.cacheShape(batch), first, last, pos)
+	t, err := in.Past.Begin(m.backend, m.cacheShape(b.dtype, batch), first, last, pos)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,21 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// element is the address of a parameter's first element.
-func element(t *testing.T, p model.Param) *float32 {
+// value is a parameter's memory, which lasts as long as the model does.
+func value(t *testing.T, m *model.Model, index int) *tensor.Tensor {
 	t.Helper()
-	one, err := p.Value.View([]int{1}, nil, 0)
+	v, err := m.Param(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Release()
+	return v
+}
+
+// element is the address of a parameter's first element.
+func element(t *testing.T, v *tensor.Tensor) *float32 {
+	t.Helper()
+	one, err := v.View([]int{1}, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,15 +37,15 @@ func element(t *testing.T, p model.Param) *float32 {
 	return &one.Float32s()[0]
 }
 
-func param(t *testing.T, m *model.Model, name string) model.Param {
+func param(t *testing.T, m *model.Model, name string) *tensor.Tensor {
 	t.Helper()
-	for _, p := range m.Params() {
+	for i, p := range m.Params() {
 		if p.Component+"."+p.Name == name {
-			return p
+			return value(t, m, i)
 		}
 	}
 	t.Fatalf("no parameter %s", name)
-	return model.Param{}
+	return nil
 }
 
 // TestEveryWeightCounts: an edit of any parameter is seen by the next run, and its undoing too.
@@ -43,8 +54,8 @@ func TestEveryWeightCounts(t *testing.T) {
 		in := asking(words(t, 2, 7))
 		in.Tokens.Int64s()[3] = 0 // so that the first row of every table is used
 		want := copied(run(t, m, in).Output)
-		for _, p := range m.Params() {
-			at := element(t, p)
+		for i, p := range m.Params() {
+			at := element(t, value(t, m, i))
 			was := *at
 			*at = was + 3
 			same := slices.Equal(run(t, m, in).Output.Float32s(), want)
@@ -75,7 +86,7 @@ func TestParametersShareMemory(t *testing.T) {
 		}
 	}
 	m := tiny(t, "gpt2")
-	q, k := param(t, m, "blocks.0.attn.q.weight").Value, param(t, m, "blocks.0.attn.k.weight").Value
+	q, k := param(t, m, "blocks.0.attn.q.weight"), param(t, m, "blocks.0.attn.k.weight")
 	if q.Storage().Refs() < 3 || k.Pointer() == q.Pointer() {
 		t.Error("queries and keys of GPT-2 are not parts of one tensor")
 	}
@@ -140,7 +151,7 @@ func TestNarrowWeightsAreWidened(t *testing.T) {
 	memory[name] = narrow
 	m := open(t, configs["llama"], memory)
 	defer m.Close()
-	if got := param(t, m, "ln_final.weight").Value.Float32s(); got[0] != 1.5 || got[31] != 1.5 {
+	if got := param(t, m, "ln_final.weight").Float32s(); got[0] != 1.5 || got[31] != 1.5 {
 		t.Errorf("widened to %v", got)
 	}
 }

@@ -32,6 +32,7 @@ __all__ = [
     "np",
     "numpy_view",
     "place",
+    "set_data",
     "stack",
     "torch",
     "view",
@@ -175,6 +176,15 @@ def place(array: Any) -> tuple[Any, ...]:
     if torch is not None:
         return array.data_ptr(), array.shape, array.stride(), array.dtype
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
+
+
+def set_data(tensor: Any, data: Any) -> None:
+    """`tensor.data = data`, of torch, without the GIL.
+
+    The attribute waits with the GIL for a lock which a forward pass in another thread holds while it waits for the
+    GIL: both would wait for ever.
+    """
+    torch.ops.aten.set_data(tensor, data)
 
 
 def zeros(shape: Sequence[int], name: str = "float32") -> Any:

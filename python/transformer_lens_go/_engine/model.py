@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import arrays, errors
@@ -114,12 +114,29 @@ class EngineModel:
         """Write one field; flags of hook points change what runs compute."""
         errors.call(go.ModelSetConfig, self.handle, key, json.dumps(value))
 
-    def convert(self, dtype: str) -> None:
-        """Round the weights, as they are now, to another floating dtype, and compute in it from the next run on."""
+    def convert(self, dtype: str, follow: Callable[[str], None]) -> None:
+        """Round the weights, as they are now, to another floating dtype, and compute in it from the next run on.
+
+        `follow(dtype)` is told of the change, perhaps twice. A signal finds it made wholly, or not at all. ImportError
+        where NumPy has no such dtype.
+        """
+        arrays.dtype(dtype)
         self.params.settle()
-        errors.call(go.ModelConvert, self.handle, dtype, native.Dispatcher(None))
-        self.dtype = self.cfg["dtype"] = dtype
-        self.params.renew(dtype)
+
+        def convert() -> None:
+            errors.call(go.ModelConvert, self.handle, dtype, native.Dispatcher(None))
+            mirror()
+
+        def mirror() -> None:
+            while True:
+                is_ = errors.call(go.ModelDType, self.handle)
+                self.dtype = self.cfg["dtype"] = is_
+                self.params.renew(is_)
+                follow(is_)
+                if errors.call(go.ModelDType, self.handle) == is_:  # else another thread's, too
+                    return
+
+        native.whole(convert, mirror)
 
     def tokenizer(self) -> EngineTokenizer | None:
         """The tokenizer beside the weights; None when there is none. Raises what keeps one that is there from being

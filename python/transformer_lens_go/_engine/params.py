@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -23,26 +24,33 @@ class ParameterStore:
         self._model = model
         self._dtype = dtype
         self.shapes = shapes
-        self._made: dict[int, Any] = {}
-        self._views: dict[int, Any] = {}
+        self._made: dict[int, tuple[Any, Any]] = {}  # the parameter, and the engine's memory of it
         self._frozen: set[int] = set()
         self._zeros: dict[str, Any] = {}
         self._tied: dict[tuple, Any] = {}
+        self._changes = count()
+        self._changed = -1  # by the last change of dtype
 
     def get(self, index: int) -> Any:
         """The parameter: an `nn.Parameter`, or a NumPy array; the same object every time."""
         made = self._made.get(index)
-        if made is None:
-            view = arrays.made(go.ParamOpen, self._model, index)
-            made = self._made[index] = self._tied.setdefault(
-                arrays.place(view), self._wrap(index, view)
-            )
-        return made
+        while made is None:
+            changed = self._changed
+            view = self._view(index)
+            place = arrays.place(view)
+            made = self._made[index] = (self._tied.setdefault(place, self._wrap(index, view)), view)
+            if changed != self._changed:  # in another thread, to which it may not have been known
+                self._renew_made(index)
+                made = self._made.get(index)
+        return made[0]
+
+    def _view(self, index: int) -> Any:
+        """A parameter's memory as the engine has it now."""
+        return arrays.made(go.ParamOpen, self._model, index)
 
     def _wrap(self, index: int, view: Any) -> Any:
         if arrays.torch is None:
             return view
-        self._views[index] = view
         return arrays.torch.nn.Parameter(view, requires_grad=index not in self._frozen)
 
     def zeros(self, owner: str, shape: tuple[int, ...]) -> Any:
@@ -54,57 +62,81 @@ class ParameterStore:
     def renew(self, dtype: str) -> None:
         """After a change of dtype: parameters that were given out are views of the engine's new memory.
 
-        NumPy arrays cannot be: the old ones are no longer the model's, and refuse to be written to.
+        NumPy arrays cannot be: the old ones are no longer the model's, and refuse to be written to. Idempotent; where
+        another thread, or a signal handler, changes the dtype meanwhile, all are of the last change in the end.
         """
-        self._dtype = dtype
-        given, self._made, self._views, self._tied = self._made, {}, {}, {}
-        zeros, self._zeros = self._zeros, {}
-        if arrays.torch is None:
-            for old in (*given.values(), *zeros.values()):
-                old.flags.writeable = False
+        before = tuple(self._made.values())  # torch in another thread may be about to look there
+        changed = self._changed = next(self._changes)
+        while True:
+            self._dtype = dtype
+            self._tied = {}
+            for index in tuple(self._made):
+                self._renew_made(index)
+            for owner, zeros in tuple(self._zeros.items()):
+                self._renew_zeros(owner, zeros)
+            if changed == self._changed:
+                break
+            changed = self._changed
+        del before
+
+    def _renew_made(self, index: int) -> None:
+        pair = self._made.get(index)
+        if pair is None:  # another thread has dropped it
             return
-        for index, made in given.items():
-            view = arrays.made(go.ParamOpen, self._model, index)
-            self._views[index], self._made[index] = view, made
-            self._tied[arrays.place(view)] = made
-            made.data = view
-            if made.grad is not None:
-                made.grad.data = made.grad.data.to(view.dtype)
-        for owner, old in zeros.items():
-            old.data = old.data.to(arrays.dtype(dtype))
-            self._zeros[owner] = old
+        made, view = pair[0], self._view(index)
+        if arrays.torch is None:
+            if arrays.place(made) != arrays.place(view):
+                made.flags.writeable = False
+                self._made.pop(index, None)
+            return
+        self._made[index] = made, view
+        self._tied[arrays.place(view)] = made
+        arrays.set_data(made, view)
+        if made.grad is not None and made.grad.dtype != view.dtype:
+            arrays.set_data(made.grad, made.grad.detach().to(view.dtype))
+
+    def _renew_zeros(self, owner: str, zeros: Any) -> None:
+        dtype = arrays.dtype(self._dtype)
+        if zeros.dtype == dtype:
+            return
+        if arrays.torch is None:
+            zeros.flags.writeable = False
+            self._zeros.pop(owner, None)
+        else:
+            arrays.set_data(zeros, zeros.detach().to(dtype))
 
     def set_requires_grad(self, indices: Iterable[int], value: bool) -> None:
         """Switch gradients of these parameters, made or not, on or off."""
         for index in indices:
             (self._frozen.discard if value else self._frozen.add)(index)
             if arrays.torch is not None and index in self._made:
-                self._made[index].requires_grad_(value)
+                self._made[index][0].requires_grad_(value)
 
     def zero_grad(self, indices: Iterable[int], set_to_none: bool) -> None:
         """Drop or zero the gradients that these parameters hold."""
         for index in indices:
-            drop_gradient(self._made.get(index), set_to_none)
+            drop_gradient(self._made.get(index, (None,))[0], set_to_none)
 
     def any_requires_grad(self) -> bool:
         """Whether a parameter asks for gradients; one that nobody has seen does unless it was frozen."""
         if len(self.shapes) > len(self._made.keys() | self._frozen):
             return True
-        return any(made.requires_grad for made in self._made.values())
+        return any(made.requires_grad for made, _ in tuple(self._made.values()))
 
     def settle(self) -> None:
         """Before a run: see to it that what was written to weights is what the engine computes from.
 
         `parameter.data = other` is copied into the engine's memory; a bias that is not there cannot be written.
         """
-        for owner, zeros in self._zeros.items():
+        for owner, zeros in tuple(self._zeros.items()):
             if zeros.any():
                 raise NotImplementedError(
                     f"the bias of {owner} was written to, but the checkpoint has none and the engine adds "
                     "none: set it back to zero, and add it with a hook on the output"
                 )
-        for index, view in self._views.items():
-            made = self._made[index]
+        if arrays.torch is None:
+            return
+        for made, view in tuple(self._made.values()):
             if made.data_ptr() == view.data_ptr() and made.stride() == view.stride():
                 continue
             if (
@@ -119,7 +151,7 @@ class ParameterStore:
                 )
             with arrays.torch.no_grad():
                 view.copy_(made.data)
-            made.data = view
+            arrays.set_data(made, view)
 
 
 def drop_gradient(parameter: Any, set_to_none: bool) -> None:

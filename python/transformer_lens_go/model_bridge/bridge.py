@@ -170,8 +170,10 @@ class TransformerBridge(
 
     def _convert(self, dtype: str) -> None:
         if dtype != self._engine.dtype:
-            self._engine.convert(dtype)
-            self.cfg.dtype = arrays.dtype(dtype)
+            self._engine.convert(dtype, self._follow)
+
+    def _follow(self, dtype: str) -> None:
+        self.cfg.__dict__["dtype"] = arrays.dtype(dtype)  # the engine has it already
 
 
 __getattr__ = names_of(__name__)
