@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -24,7 +23,6 @@ func looking[T any](cb func(run, hook, tensor int64) int64, make_ func(context.C
 	var made T
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends here, and with it the threads that libgomp keeps for it
 		var err error
 		defer func() {
 			if r := recover(); r != nil {
