@@ -132,7 +132,8 @@ def test_hooks_with_the_wrong_parameters(model: Any, xp: Arrays) -> None:
         (
             lambda xp: 0,
             TypeError,
-            r"the hook at blocks.1.attn.hook_z \(blocks.1.attn.o.hook_in\) returned int; expected None or a .*float32 \(2, 6, 4, 8\)",
+            r"the hook at blocks.1.attn.hook_z \(blocks.1.attn.o.hook_in\) returned int; expected None or a "
+            r".*float32 \(2, 6, 4, 8\)",
         ),
         (lambda xp: "text", TypeError, "returned str"),
         (lambda xp: [1.0], TypeError, "returned list"),
