@@ -36,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help dev test test-go test-py test-live test-faults test-wheel parity parity-all parity-tokenizers demo bench wheel sdist \
-	fmt lint lint-format lint-python lint-go api-parity licences clean
+	fmt lint lint-format lint-python lint-go api-parity licences clean sanitize fuzz soak
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -116,6 +116,22 @@ test-faults: dev $(LIVE)/.ready ## tests of memory and threads that once failed 
 
 test-wheel: wheel ## the wheels: contents, and use in clean environments
 	TRANSFORMER_LENS_GO_WHEELS=dist $(DEV)/bin/python -m pytest tests/py/test_packaging.py $(PYTEST_FLAGS)
+
+# What is C, and the Go packages that hand it memory; then the extensions as Python uses them.
+SANITIZED_PACKAGES := ./golens/tensor ./golens/kvcache ./golens/backend/... ./golens/graph ./kernels/...
+SANITIZED_TESTS := $(addprefix tests/py/,test_native.py test_callbacks.py test_kv_cache.py test_storm.py test_live_tree.py faults)
+sanitize: dev ## AddressSanitizer and UndefinedBehaviorSanitizer over kernels, storage, handles and the extensions
+	PYTHONPATH=tools $(DEV)/bin/python -m tlg_build.sanitize go $(SANITIZED_PACKAGES)
+	PYTHONPATH=tools $(DEV)/bin/python -m tlg_build.sanitize pytest $(SANITIZED_TESTS) $(PYTEST_FLAGS)
+
+# Every `go test` tries the seeds of the same targets, and what was found by earlier runs and kept under testdata.
+FUZZ_TIME ?= 1m
+fuzz: $(DEV)/.ready ## each fuzz target for FUZZ_TIME (1m), or those that match FUZZ
+	tools/fuzz.sh $(GO) $(FUZZ_TIME) $(FUZZ)
+
+SOAK_MINUTES ?= 30
+soak: dev $(LIVE)/.ready ## runs, hooks, caches, loads, converts and signals in four threads, for SOAK_MINUTES (30)
+	$(LIVE)/bin/python tests/py/soak.py $(SOAK_MINUTES)
 
 parity: dev $(LIVE)/.ready $(SMOLLM2) $(VOCABULARIES) ## live comparison with transformers and transformer_lens, fresh seeds
 	GO="$(GO)" $(LIVE)/bin/python -m pytest tests/py/parity $(PYTEST_FLAGS)

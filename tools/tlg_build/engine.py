@@ -29,10 +29,11 @@ ONEDNN = "libdnnl.so.3"
 class Builder:
     """Builds for the running interpreter. Everything between goes to build/, which other builds find again.
 
-    The generated Go must lie inside the module; the underscore hides it from ``./...``.
+    The generated Go must lie inside the module; the underscore hides it from ``./...``. `flags` are added where C is
+    compiled and where it is linked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path = ROOT / "build", flags: str = "") -> None:
         go = toolchain.find_go()
         if go is None:
             major, minor = toolchain.required_version()
@@ -41,8 +42,10 @@ class Builder:
                 f"Install it, or let pip do so: pip install '{toolchain.requirement()}'"
             )
         self.go = go
+        self.folder = folder
+        self.flags = flags
         self.tools = ROOT / "build" / "tools"
-        self.generated = ROOT / "build" / "_gopy" / str(sysconfig.get_config_var("SOABI"))
+        self.generated = folder / "_gopy" / str(sysconfig.get_config_var("SOABI"))
         self.include = sysconfig.get_path("include")
 
     def environment(self) -> dict[str, str]:
@@ -55,8 +58,8 @@ class Builder:
             GO111MODULE="on",
             GOWORK="off",
             GOFLAGS="-mod=readonly -trimpath -buildvcs=false",
-            CGO_CFLAGS=CFLAGS,
-            CGO_LDFLAGS="-O2 -Wl,--exclude-libs,ALL -Wl,-z,relro",
+            CGO_CFLAGS=f"{CFLAGS} {self.flags}",
+            CGO_LDFLAGS=f"-O2 -Wl,--exclude-libs,ALL -Wl,-z,relro {self.flags}",
             PATH=os.pathsep.join(path),
             PYTHONPATH=str(Path(str(pybindgen.__file__)).parents[1]),
         )
@@ -135,8 +138,8 @@ class Builder:
 
     def build(self, target: Path) -> None:
         """Writes the extension to target and the other files of its package beside it."""
-        (ROOT / "build").mkdir(exist_ok=True)
-        with (ROOT / "build" / "engine.lock").open("w") as lock:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "engine.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one tree would share what is between
             self._build(target)
 
