@@ -29,11 +29,11 @@ ONEDNN = "libdnnl.so.3"
 class Builder:
     """Builds for the running interpreter. Everything between goes to build/, which other builds find again.
 
-    The generated Go must lie inside the module; the underscore hides it from ``./...``. `flags` are added where C is
-    compiled and where it is linked.
+    The generated Go must lie inside the module; the underscore hides it from ``./...``. `flags` are added where the
+    extension's C is compiled and linked.
     """
 
-    def __init__(self, folder: Path = ROOT / "build", flags: str = "") -> None:
+    def __init__(self, flags: str = "") -> None:
         go = toolchain.find_go()
         if go is None:
             major, minor = toolchain.required_version()
@@ -42,13 +42,12 @@ class Builder:
                 f"Install it, or let pip do so: pip install '{toolchain.requirement()}'"
             )
         self.go = go
-        self.folder = folder
         self.flags = flags
         self.tools = ROOT / "build" / "tools"
-        self.generated = folder / "_gopy" / str(sysconfig.get_config_var("SOABI"))
+        self.generated = ROOT / "build" / "_gopy" / str(sysconfig.get_config_var("SOABI"))
         self.include = sysconfig.get_path("include")
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, flags: str = "") -> dict[str, str]:
         import pybindgen  # a build requirement, wherever pip put it
 
         path = [str(self.tools), str(Path(self.go).parent), os.environ.get("PATH", "")]
@@ -58,15 +57,16 @@ class Builder:
             GO111MODULE="on",
             GOWORK="off",
             GOFLAGS="-mod=readonly -trimpath -buildvcs=false",
-            CGO_CFLAGS=f"{CFLAGS} {self.flags}",
-            CGO_LDFLAGS=f"-O2 -Wl,--exclude-libs,ALL -Wl,-z,relro {self.flags}",
+            CGO_CFLAGS=f"{CFLAGS} {flags}",
+            CGO_LDFLAGS=f"-O2 -Wl,--exclude-libs,ALL -Wl,-z,relro {flags}",
             PATH=os.pathsep.join(path),
             PYTHONPATH=str(Path(str(pybindgen.__file__)).parents[1]),
         )
 
-    def run(self, *command: str | Path, cwd: Path = ROOT) -> None:
+    def run(self, *command: str | Path, cwd: Path = ROOT, flags: str = "") -> None:
         print("+", *command, flush=True)
-        subprocess.run([str(c) for c in command], cwd=cwd, env=self.environment(), check=True)
+        environment = self.environment(flags)
+        subprocess.run([str(c) for c in command], cwd=cwd, env=environment, check=True)
 
     def fingerprint(self) -> str:
         """Of all that the generated code depends on: it changes only with these."""
@@ -138,8 +138,8 @@ class Builder:
 
     def build(self, target: Path) -> None:
         """Writes the extension to target and the other files of its package beside it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "engine.lock").open("w") as lock:
+        (ROOT / "build").mkdir(exist_ok=True)
+        with (ROOT / "build" / "engine.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one tree would share what is between
             self._build(target)
 
@@ -151,6 +151,7 @@ class Builder:
         self.run(
             *(self.go, "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", fresh, "."),
             cwd=self.generated,
+            flags=self.flags,
         )
         fresh.with_suffix(".h").unlink(missing_ok=True)
         replace(fresh, target)
