@@ -181,7 +181,7 @@ class Soak:
         self.work, self.minutes = work, minutes
         self.done: Counter[str] = Counter()
         self.struck = 0
-        self.exposed = False  # whether a signal raises: not between two pieces of the main thread's work
+        self.exposed = False  # whether a signal raises: not between pieces of work
         self.faults: list[str] = []
         self.tasks = [(kind, seed) for kind in work.kinds for seed in range(SEEDS)]
         self.right: dict[tuple[str, int], str] = {}
