@@ -51,7 +51,7 @@ func (s decoderSequence) decodeChain(tokens []string) ([]string, error) {
 	size := totalLength(tokens)
 	limit := growthLimit(size)
 	for i, d := range s {
-		ok := true
+		var ok bool
 		var err error
 		if r, grows := d.(*replacement); grows {
 			tokens, ok, err = r.decodeWithin(tokens, limit)

@@ -96,17 +96,17 @@ def both(path: Callable[[], object], found: Callable[[], object], shots: int = 1
     shooting.at_random(shots // 3)
 
 
-def test_fault_m7_a_run_belongs_to_somebody_when_it_returns(small: Any, xp: Arrays) -> None:
+def test_fault_M7_a_run_belongs_to_somebody_when_it_returns(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     both(lambda: small(ids), state(small, ids))
 
 
-def test_fault_m7_run_with_cache(small: Any, xp: Arrays) -> None:
+def test_fault_M7_run_with_cache(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     both(lambda: small.run_with_cache(ids), state(small, ids))
 
 
-def test_fault_m7_nothing_waits_for_the_exception_to_go(small: Any, xp: Arrays) -> None:
+def test_fault_M7_nothing_waits_for_the_exception_to_go(small: Any, xp: Arrays) -> None:
     """An interpreter keeps the last exception, and its traceback every frame: a result must not hang on those."""
     ids, unchanged = xp.ids(), state(small, xp.ids())
     at_hand(lambda: small(ids), unchanged)
@@ -117,12 +117,12 @@ def test_fault_m7_nothing_waits_for_the_exception_to_go(small: Any, xp: Arrays) 
     at_hand(lambda: small.loss_fn(small(ids), ids), unchanged)
 
 
-def test_fault_m7_loss(small: Any, xp: Arrays) -> None:
+def test_fault_M7_loss(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     both(lambda: small(ids, return_type="loss"), state(small, ids))
 
 
-def test_fault_m7_generate(small: Any, xp: Arrays) -> None:
+def test_fault_M7_generate(small: Any, xp: Arrays) -> None:
     ids = xp.ids(batch=1)
 
     def path() -> None:
@@ -131,13 +131,13 @@ def test_fault_m7_generate(small: Any, xp: Arrays) -> None:
     both(path, state(small, ids))
 
 
-def test_fault_m8_run_with_hooks(small: Any, xp: Arrays) -> None:
+def test_fault_M8_run_with_hooks(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     hooks = [(Z, double), (lambda name: name.endswith("hook_in"), note), (Z, note)]
     both(lambda: small.run_with_hooks(ids, fwd_hooks=hooks), state(small, ids))
 
 
-def test_fault_m8_hooks_for_a_block(small: Any, xp: Arrays) -> None:
+def test_fault_M8_hooks_for_a_block(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
 
     def path() -> None:
@@ -150,7 +150,7 @@ def test_fault_m8_hooks_for_a_block(small: Any, xp: Arrays) -> None:
     both(path, state(small, ids))
 
 
-def test_fault_m8_hooks_that_stay(small: Any, xp: Arrays) -> None:
+def test_fault_M8_hooks_that_stay(small: Any, xp: Arrays) -> None:
     """Each is on, here and in the registry, or it is not."""
     ids = xp.ids()
     together = len(small._sweep("test", lambda name: name.endswith("hook_out")))
@@ -185,7 +185,7 @@ class Two(HookedRootModule):
         return self.second(self.first(x) * 2)
 
 
-def test_fault_m8_hooks_on_a_users_own_module(xp: Arrays) -> None:
+def test_fault_M8_hooks_on_a_users_own_module(xp: Arrays) -> None:
     net: Any = Two()
     x = xp.array([[1.0, 2.0]])
 
@@ -208,7 +208,7 @@ def test_fault_m8_hooks_on_a_users_own_module(xp: Arrays) -> None:
     both(path, found, 250)
 
 
-def test_fault_m8_flags(small: Any, xp: Arrays) -> None:
+def test_fault_M8_flags(small: Any, xp: Arrays) -> None:
     ids = xp.ids()
     unchanged = state(small, ids)
 
@@ -236,7 +236,7 @@ class Twice(Module):
         return self.inner(x) * 2
 
 
-def test_fault_m8_parts_in_the_place_of_others(small: Any, xp: Arrays) -> None:
+def test_fault_M8_parts_in_the_place_of_others(small: Any, xp: Arrays) -> None:
     """What stands in a place is what runs."""
     ids = xp.ids()
     own = small.blocks[0].mlp
@@ -262,7 +262,7 @@ def test_fault_m8_parts_in_the_place_of_others(small: Any, xp: Arrays) -> None:
     both(path, found, 200)
 
 
-def test_fault_m6_a_load_leaves_nothing(tmp_path: Path) -> None:
+def test_fault_M6_a_load_leaves_nothing(tmp_path: Path) -> None:
     folder = write_gpt2(tmp_path / "gpt2", n_layer=1)
 
     def path() -> None:
@@ -274,11 +274,11 @@ def test_fault_m6_a_load_leaves_nothing(tmp_path: Path) -> None:
     both(path, lambda: None, 60)
 
 
-def test_fault_m6_a_load_of_gguf() -> None:
+def test_fault_M6_a_load_of_gguf() -> None:
     both(lambda: TransformerBridge.boot_transformers(GGUF), lambda: None, 60)
 
 
-def test_fault_m6_a_live_model_of_transformers() -> None:
+def test_fault_M6_a_live_model_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     if arrays.torch is None:
         pytest.skip("hf_model shares torch tensors")
@@ -291,14 +291,14 @@ def test_fault_m6_a_live_model_of_transformers() -> None:
     both(path, lambda: None, 60)
 
 
-def test_fault_m6_a_native_model(xp: Arrays) -> None:
+def test_fault_M6_a_native_model(xp: Arrays) -> None:
     config = TransformerBridgeConfig(
         d_model=8, d_head=4, n_layers=1, n_ctx=8, n_heads=2, d_vocab=11, act_fn="gelu", seed=1
     )
     both(lambda: TransformerBridge.boot_native(config, dtype="float16"), lambda: None, 60)
 
 
-def test_fault_m6_tokenizers() -> None:
+def test_fault_M6_tokenizers() -> None:
     from transformer_lens_go import Tokenizer
 
     text = json.dumps(
@@ -318,7 +318,7 @@ def test_fault_m6_tokenizers() -> None:
     both(path, lambda: None, 150)
 
 
-def test_fault_m7_a_kv_cache_is_whole(small: Any, xp: Arrays) -> None:
+def test_fault_M7_a_kv_cache_is_whole(small: Any, xp: Arrays) -> None:
     """A run has added its tokens to every layer and to the mask, or to none."""
     ids = xp.ids(pos=3)
     cache = TransformerLensKeyValueCache.init_cache(small.cfg, "cpu", 2)
@@ -353,7 +353,7 @@ def test_fault_m7_a_kv_cache_is_whole(small: Any, xp: Arrays) -> None:
     Range(lambda: (reset(), run()), agrees).everywhere(200)
 
 
-def test_fault_m7_entries(xp: Arrays) -> None:
+def test_fault_M7_entries(xp: Arrays) -> None:
     keys = arrays.from_numpy(np.ones((1, 2, 2, 4), np.float32))
 
     def path() -> None:

@@ -57,7 +57,7 @@ def ticking(handler: Callable[..., object], every: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)  # the default would end the process
 
 
-def test_fault_m6_a_load_looks_for_signals(slow: Path) -> None:
+def test_fault_M6_a_load_looks_for_signals(slow: Path) -> None:
     """It used to look when it was done: once."""
     seen: list[float] = []
     with ticking(lambda: seen.append(time.perf_counter()), 0.002):
@@ -66,7 +66,7 @@ def test_fault_m6_a_load_looks_for_signals(slow: Path) -> None:
     assert len(seen) >= 3
 
 
-def test_fault_m6_tokenizing_looks_for_signals() -> None:
+def test_fault_M6_tokenizing_looks_for_signals() -> None:
     """Long texts take long. It used to look when it was done: once."""
     vocab = {chr(97 + i) + chr(97 + k): 26 * i + k for i in range(26) for k in range(26)}
     vocab |= {chr(97 + i): 676 + i for i in range(26)}
@@ -89,7 +89,7 @@ def test_fault_m6_tokenizing_looks_for_signals() -> None:
     assert held() == before
 
 
-def test_fault_m6_an_interrupted_load_leaves_nothing(slow: Path) -> None:
+def test_fault_M6_an_interrupted_load_leaves_nothing(slow: Path) -> None:
     """Also while the exception is at hand, whose traceback holds every frame; and it is the handler's own."""
     error = Struck("now")
 
@@ -110,7 +110,7 @@ def test_fault_m6_an_interrupted_load_leaves_nothing(slow: Path) -> None:
         error.__traceback__ = None
 
 
-def test_fault_m9_a_handler_may_run_the_model(tmp_path: Path, xp: Arrays) -> None:
+def test_fault_M9_a_handler_may_run_the_model(tmp_path: Path, xp: Arrays) -> None:
     """Wherever it strikes. It used to wait for a lock that the run it struck held."""
     model: Any = TransformerBridge.boot_transformers(write_gpt2(tmp_path / "gpt2", n_layer=1))
     point, ids = model.hook_dict["blocks.0.attn.hook_z"], xp.ids()
@@ -165,7 +165,7 @@ DEEP = """
 
 
 @pytest.mark.parametrize("stack", [None, 1 << 20])
-def test_fault_m14_runs_nested_in_hooks_have_a_limit(tmp_path: Path, stack: int | None) -> None:
+def test_fault_M14_runs_nested_in_hooks_have_a_limit(tmp_path: Path, stack: int | None) -> None:
     """Thirty thousand of them used to end the process; so does any number that a thread's stack has no room for."""
     folder = write_gpt2(tmp_path / "gpt2", n_layer=1)
     script = textwrap.dedent(DEEP)
