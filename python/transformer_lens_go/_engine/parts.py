@@ -94,7 +94,8 @@ class PartTable:
         self._model = model
         self._hooks = hooks
         self._windows = windows
-        self._owners: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        # No WeakValueDictionary: what it does when a part goes is Python, and would swallow a signal.
+        self._owners: dict[str, weakref.ref[Any]] = {}
         self._kinds: dict[str, type] = {}  # the engine's own classes, by path
         self._forwards: dict[type, Callable[..., Any]] = {}  # how they compute
         self._watched: set[str] = set()  # that may be Python's
@@ -123,15 +124,18 @@ class PartTable:
 
     def own_all(self, path: str, owner: Any) -> None:
         """Let what stands under that path be looked up in `owner`, a part that has parts."""
-        self._owners[path] = owner
+        self._owners[path] = weakref.ref(owner)
         owner.__dict__.update(
             _seat=(self, path), _modules=PartDict(owner.__dict__["_modules"], self, path)
         )
 
     def owner_of(self, path: str) -> tuple[Any, str]:
         """The engine's own part in which that path hangs, and its name there. KeyError when the part is gone."""
-        owner, _, short = path.rpartition(".")
-        return self._owners[owner], short
+        name, _, short = path.rpartition(".")
+        owner = self._owners[name]()
+        if owner is None:
+            raise KeyError(name)
+        return owner, short
 
     def at(self, path: str) -> Any:
         """What stands at a path now."""
