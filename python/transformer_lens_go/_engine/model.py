@@ -39,6 +39,7 @@ class EngineModel:
         self.family: str = told["family"]
         self.components: list[dict[str, Any]] = told["components"]
         self.points: list[dict[str, Any]] = told["points"]
+        self.windows = {size for size in told["windows"] or () if size}
         self.parts = PartTable(
             self.handle, None if self.family == "native" else told["windows"], self.hooks
         )

@@ -17,7 +17,7 @@ from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
 from .caches import Caching, can_cache, open_cache
 from .encodings import unpacked
-from .padding import positions_of, warn_of_empty
+from .padding import positions_of, warn_of_empty, warn_of_gaps
 from .past_key_values import PastKeyValues
 from .text import TextMixin
 from .watching import watching
@@ -221,6 +221,8 @@ class ForwardMixin(TextMixin):
             question.past, question.attention_mask = caching.past, caching.mask
         elif mask is not None:
             question.attention_mask = mask_input(mask, batch, pos)
+        if question.attention_mask is not None and self._engine.windows:
+            warn_of_gaps(question.attention_mask, self._engine.windows)
         if positions is not None:
             question.positions = token_ids(positions)
         return caching

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..hook_names import outside_of_package
+from ..utilities.tensors import to_numpy
 
-__all__ = ["padded", "positions_of", "told_mask", "warn_of_empty"]
+__all__ = ["padded", "positions_of", "told_mask", "warn_of_empty", "warn_of_gaps"]
 
 
 def told_mask(
@@ -49,6 +50,24 @@ def warn_of_empty(real: Any) -> None:
         warnings.warn(
             f"text {empty[0]} of {len(real)} has no tokens, and its row is padding alone, whose numbers mean nothing: "
             "leave it out, or let BOS be put in front of it (prepend_bos=True)",
+            UserWarning,
+            stacklevel=outside_of_package(),
+        )
+
+
+def warn_of_gaps(mask: Any, windows: set[int]) -> None:
+    """Warn of padding between tokens of a row, where attention reaches back over a window of positions: it counts the
+    padding, as in transformers, and so a token sees less than it would in its text alone.
+    """
+    real = to_numpy(mask) != 0
+    before = np.logical_or.accumulate(real, axis=1)
+    behind = np.logical_or.accumulate(real[:, ::-1], axis=1)[:, ::-1]
+    between = np.flatnonzero((before & behind & ~real).any(axis=1))
+    if between.size:
+        warnings.warn(
+            f"row {between[0]} has padding between its tokens, and this model's attention reaches back over "
+            f"{min(windows)} positions, padding included (as in transformers): the row is not what its text is alone. "
+            'Pad on the left (padding_side="left") where tokens follow',
             UserWarning,
             stacklevel=outside_of_package(),
         )

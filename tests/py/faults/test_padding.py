@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,18 @@ def test_fault_N1_text_for_hf_generate_is_no_padding(m: Any) -> None:
     )
     told = m.hf_generate(text, output_logits=True, return_type="tokens", **options)
     assert to_numpy(told.sequences).tolist() == to_numpy(whole).tolist()
+
+
+def test_fault_N1_padding_within_a_window_is_warned_of() -> None:
+    """A window counts positions, as in transformers: tokens behind padding on the right would see less, silently."""
+    model = TransformerBridge.boot_transformers(DATA / "mistral")
+    options: dict[str, Any] = {"return_type": "logits_and_cache", "prepend_bos": False}
+    texts = ["the dog", "the dog sat on the mat"]
+    more = arrays.from_numpy(np.array([[5], [5]]))
+    _, left = model(texts, padding_side="left", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model(more, past_key_values=left)
+    _, right = model(texts, padding_side="right", **options)
+    with pytest.warns(UserWarning, match="padding between its tokens"):
+        model(more, past_key_values=right)
