@@ -20,7 +20,8 @@ PY_DIRS := $(wildcard python tools tests bench examples) setup.py
 BUILD_FILES := go.mod go.sum pyproject.toml setup.py MANIFEST.in
 # What the extensions are made of, and what a wheel is.
 ENGINE_SOURCES = $(shell find golens kernels pybind python/native tools/tlg_build -type f \
-	\( -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.py' -o -name 'config_keys.json' \) ! -name '*_test.go' 2>/dev/null)
+	\( -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.py' -o -name '*.json' -o -name '*.txt' -o -name '*.gz' \) \
+	! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
 PACKAGE_SOURCES = $(ENGINE_SOURCES) $(shell find python/transformer_lens_go licences -type f \
 	! -path '*/_gopy/*' ! -name '*.so' ! -name '*.pyc' 2>/dev/null)
 
