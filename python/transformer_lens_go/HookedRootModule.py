@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from ._engine import arrays
 from .hook_changes import AllOrNone, HooksForABlock, remove_from_all
-from .hook_names import hook_pairs, near_names, predicate_of, warn_of_no_match
+from .hook_names import (
+    hook_pairs,
+    names_of_filter,
+    near_names,
+    place_of,
+    predicate_of,
+    warn_of_no_match,
+    warn_of_unmatched,
+)
 from .hook_points import (
     DeviceType,
     HookFunction,
@@ -158,6 +166,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         If one cannot be added, none is. Raises KeyError for a name that is not in `mod_dict`, AssertionError for
         the name of a part that is no HookPoint, and what `HookPoint.add_hook` raises.
         """
+        name = place_of(name, self.hook_dict)
         if isinstance(name, str):
             point = self._part(name)
             if not isinstance(point, HookPoint):
@@ -222,6 +231,7 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
         for direction, hooks in both:
             for place, hook in hook_pairs(f"{direction}_hooks", hooks):
+                place = place_of(place, self.hook_dict)
                 if not isinstance(place, str):
                     points = [point for _, point in self._matching(api, place)]
                 else:
@@ -318,11 +328,14 @@ class HookedRootModule(HookIntrospectionMixin, Module):
         """
         cache = {} if cache is None else cache
         positions = Slice.unwrap(pos_slice)
+        names_filter = names_of_filter(names_filter, self.hook_dict)
         matches = predicate_of(names_filter)
         self.is_caching = True
         names = [name for name in self.hook_dict if matches(name)]
         if not names and names_filter is not None:
             warn_of_no_match("get_caching_hooks", self.hook_dict)
+        elif isinstance(names_filter, list):
+            warn_of_unmatched("get_caching_hooks", names_filter, self.hook_dict)
         options = (cache, positions, device, remove_batch_dim)
         forward = [(name, partial(_keep, *options, "")) for name in names]
         backward = [(name, partial(_keep, *options, "_grad")) for name in names if incl_bwd]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
+
+from ._engine.module import Module
 
 __all__ = [
     "HookFormError",
     "hook_pairs",
     "missing",
+    "names_of_filter",
     "near_names",
     "outside_of_package",
+    "place_of",
     "predicate_of",
     "warn_of_no_match",
+    "warn_of_unmatched",
 ]
 
 
@@ -46,6 +51,50 @@ def hook_pairs(what: str, hooks: Any) -> Iterator[tuple[Any, Callable[..., Any]]
         if not isinstance(place, str) and not callable(place):
             raise TypeError(f"expected a hook name or a predicate on names, got {place!r}; {form}")
         yield place, hook
+
+
+def place_of(place: Any, known: Mapping[str, Any]) -> Any:
+    """The name of a hook point that was given in its place; a name, a predicate or anything else as it is.
+
+    A module can be called, but is no predicate: what it returns for a name would mean "yes" for all of them.
+    Raises HookFormError for a module that is none of the hook points `known` by name.
+    """
+    if not isinstance(place, Module):
+        return place
+    for name, point in known.items():
+        if point is place:
+            return name
+    name = getattr(place, "name", None)
+    kind = type(place).__name__ if name is None else f"{type(place).__name__} {name!r}"
+    hint = near_names(name, known) if isinstance(name, str) and name not in known else ""
+    raise HookFormError(
+        f"expected a hook name or a predicate on names, got a {kind}, which is no hook point of this model: give "
+        f"the name of one, or one that is in its hook_dict.{hint}"
+    )
+
+
+def names_of_filter(names_filter: Any, known: Mapping[str, Any]) -> Any:
+    """A filter with all names of a hook point in the place of the point itself."""
+    places = names_filter if isinstance(names_filter, list) else [names_filter]
+    if not any(isinstance(place, Module) for place in places):
+        return names_filter
+    names: list[Any] = []
+    for place in places:
+        name = place_of(place, known)
+        names += [name] if name is place else [n for n, point in known.items() if point is place]
+    return names
+
+
+def warn_of_unmatched(api: str, asked: Iterable[Any], known: Collection[str]) -> None:
+    """Say which of the names asked for are none of those known, with near ones; nothing when all of them are."""
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:6])) + (", …" if len(unknown) > 6 else "")
+        warnings.warn(
+            f"{api}: no hook point of this model is called {shown}, so nothing is cached there."
+            f"{near_names(str(unknown[0]), known)}",
+            stacklevel=outside_of_package(),
+        )
 
 
 def missing(name: str, kept: Mapping[str, Any], model: Any, n_layers: int | None) -> str:

@@ -27,6 +27,7 @@ from .hook_calls import (
     check_parameters,
     layer_of,
 )
+from .hook_names import names_of_filter
 
 __all__ = [
     "DeviceType",
@@ -386,6 +387,7 @@ class HookIntrospectionMixin:
         """
         if dir not in ("fwd", "bwd", "both"):
             raise ValueError(f"Invalid direction {dir}")
+        name_filter = names_of_filter(name_filter, self.hook_dict)
         if name_filter is None or callable(name_filter):
             matches = name_filter or (lambda name: True)
         else:

@@ -11,7 +11,13 @@ from .._engine import arrays
 from ..ActivationCache import ActivationCache
 from ..array_types import ModelInput, Tensor
 from ..hook_changes import AllOrNone, HooksForABlock
-from ..hook_names import near_names, outside_of_package, predicate_of
+from ..hook_names import (
+    names_of_filter,
+    near_names,
+    outside_of_package,
+    predicate_of,
+    warn_of_unmatched,
+)
 from ..hook_points import HookPoint, NamesFilter
 from ..utilities.slice import Slice, SliceInput
 from ..utilities.tensors import remove_batch_dim as drop_batch_dim
@@ -107,6 +113,7 @@ class CachingMixin:
         """
         self._reject_backward(incl_bwd, stop_at_layer)
         positions, device = Slice.unwrap(pos_slice), kwargs.pop("device", None)
+        names_filter = names_of_filter(names_filter, self._hook_dict)
         names = self._chosen(names_filter, start_at_layer, stop_at_layer)
         keep = [index for index, chosen in enumerate(names) if chosen]
         kwargs.update(start_at_layer=start_at_layer, stop_at_layer=stop_at_layer)
@@ -222,6 +229,7 @@ class CachingMixin:
                 f"names_filter {names_filter!r} matched no hook points on this model; check the name "
                 f"against model.hook_dict.{near_names(str(asked[0]), self._hook_dict)}"
             )
+        warn_of_unmatched("run_with_cache", asked, self._hook_dict)
         return {*known, *(self._hook_dict[name]._canonical for name in known)}
 
     def _leave_hooks(self, cache: dict, names: Names, positions: Slice, device: Any) -> None:
@@ -252,7 +260,11 @@ class CachingMixin:
         """
         cache = {} if cache is None else cache
         positions = Slice.unwrap(pos_slice)
+        names_filter = names_of_filter(names_filter, self._hook_dict)
         matches = predicate_of(names_filter)
+        if isinstance(names_filter, (str, list)):
+            asked = [names_filter] if isinstance(names_filter, str) else names_filter
+            warn_of_unmatched("get_caching_hooks", asked, self._hook_dict)
         forward, backward = [], []
         for point, names in zip(self._points, self._names, strict=True):
             matched = [name for name in names if matches(name)]
@@ -285,6 +297,7 @@ class CachingMixin:
         cache: dict | None = None,
     ) -> dict:
         """Add hooks that cache every later run into the dict that is returned, until `reset_hooks`."""
+        names_filter = names_of_filter(names_filter, self._hook_dict)
         cache, forward, backward = self.get_caching_hooks(
             names_filter, incl_bwd, device, remove_batch_dim, cache
         )

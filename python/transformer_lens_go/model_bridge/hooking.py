@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .._engine.whole import complete
 from ..hook_calls import Removable
 from ..hook_changes import AllOrNone
-from ..hook_names import near_names, outside_of_package, warn_of_no_match
+from ..hook_names import near_names, outside_of_package, place_of, warn_of_no_match
 from ..hook_points import HookPoint
 from ..summaries import ByName
 
@@ -130,7 +130,7 @@ class HookingMixin:
         """Add a hook to the point of that name, or to every point whose name a predicate accepts.
 
         Args:
-            name: a name of `hook_dict`, canonical or alias, or a predicate on names.
+            name: a name of `hook_dict`, canonical or alias, one of its points, or a predicate on names.
             hook_fn: called as `hook_fn(value, hook=point)` in every run; what it returns, unless None, replaces
                 the value.
             dir: "fwd"; "bwd" raises NotImplementedError for now.
@@ -149,6 +149,7 @@ class HookingMixin:
             [(1, 6, 32)]
             >>> model.reset_hooks()
         """
+        name = place_of(name, self._hook_dict)
         if isinstance(name, str):
             point = self._hook_dict.get(name) or self._missing(name)
             self._warn_if_silent(name, point)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..array_types import ModelInput
 from ..hook_changes import HooksForABlock
-from ..hook_names import hook_pairs
+from ..hook_names import hook_pairs, place_of
 from ..hook_points import HookPoint
 from .exceptions import StopAtLayerException
 
@@ -96,6 +96,7 @@ class RunningMixin:
         both: tuple[tuple[Direction, Hooks], ...] = (("fwd", fwd_hooks), ("bwd", bwd_hooks))
         for direction, hooks in both:
             for place, hook in hook_pairs(f"{direction}_hooks", hooks):
+                place = place_of(place, self._hook_dict)
                 if isinstance(place, str):
                     yield place, self._resolve(place), hook, direction
                 else:
