@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "dtype_name",
     "expand",
     "from_numpy",
+    "in_order",
     "is_array",
     "is_floating",
     "kind",
@@ -33,7 +35,9 @@ __all__ = [
     "numpy_view",
     "place",
     "set_data",
+    "shareable",
     "stack",
+    "start",
     "torch",
     "view",
     "zeros",
@@ -95,6 +99,14 @@ if torch is not None:
 else:
     view = numpy_view
 
+start: Any = torch.Tensor.data_ptr if torch is not None else id
+"""Where an array begins: with NumPy, whose arrays stay where they are, which array it is."""
+
+in_order: Any = (
+    torch.Tensor.is_contiguous if torch is not None else attrgetter("flags.c_contiguous")
+)
+"""Whether an array is in row-major order."""
+
 
 def made(function: Any, *args: Any) -> Any:
     """The array that `function(*args)` of the engine makes."""
@@ -141,18 +153,25 @@ def least(value: Any) -> float:
 def from_numpy(array: np.ndarray) -> Any:
     """The user's kind of array over a NumPy array's memory.
 
-    A copy of it where torch has no such arrays: with the bytes of its numbers or an axis in reverse, with steps that
-    are no whole numbers of entries, or read-only.
+    A copy of it where torch has no such arrays, as `shareable` says.
     """
-    if torch is None:
-        return array
+    return array if torch is None else torch.from_numpy(shareable(array))
+
+
+def shareable(array: np.ndarray) -> np.ndarray:
+    """The NumPy array itself, where its memory can be that of a tensor; else a copy.
+
+    It cannot where it is read-only or not aligned, where the bytes of its numbers or an axis are in reverse, and where
+    its steps are no whole numbers of entries.
+    """
     if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    elif not array.flags.writeable or any(
-        step < 0 or step % array.itemsize for step in array.strides
+        return array.astype(array.dtype.newbyteorder("="))
+    flags = array.flags
+    if flags.carray or (
+        flags.behaved and all(step >= 0 and step % array.itemsize == 0 for step in array.strides)
     ):
-        array = array.copy()
-    return torch.from_numpy(array)
+        return array
+    return array.copy()
 
 
 def asarray(value: Any) -> Any:

@@ -13,7 +13,16 @@ import numpy as np
 from . import arrays
 from .native import native
 
-__all__ = ["CODES", "Borrowed", "attention_mask", "float_input", "in_rows", "memory", "token_ids"]
+__all__ = [
+    "CODES",
+    "Borrowed",
+    "attention_mask",
+    "float_input",
+    "in_rows",
+    "memory",
+    "pinned",
+    "token_ids",
+]
 
 _BY_NAME = {  # DLPack's type code | bits << 8
     "float32": 0x2002,
@@ -44,6 +53,24 @@ if arrays.torch is not None:
     CODES.update((getattr(arrays.torch, name), code) for name, code in _BY_NAME.items())
 
 
+if arrays.torch is not None:
+
+    def pinned(array: Any) -> Any:
+        """The array, whose storage can be resized no more: `resize_` would free memory that the engine looks into.
+
+        For arrays that the engine keeps when the call has ended. torch does the same for what it lends to NumPy.
+        """
+        whole = arrays.torch.empty(0, dtype=arrays.torch.uint8).set_(array.untyped_storage())
+        whole.numpy()  # of the bytes, for NumPy has not every dtype
+        return array
+
+else:
+
+    def pinned(array: Any) -> Any:
+        """The array: NumPy refuses to resize one that somebody holds."""
+        return array
+
+
 def memory(array: Any) -> tuple[Any, int, int, tuple[int, ...], tuple[int, ...]]:
     """An array as `lend` takes it: what owns its memory, address, dtype code, shape, and strides in elements."""
     code = CODES[array.dtype]
@@ -51,6 +78,11 @@ def memory(array: Any) -> tuple[Any, int, int, tuple[int, ...], tuple[int, ...]]
         # not the tensor, whose memory may become another's (.data), and which may hold a graph
         owner = array.untyped_storage()
         return owner, array.data_ptr(), code, array.shape, array.stride()
+    if any(step % array.itemsize for step in array.strides):
+        raise ValueError(
+            f"an array of {array.dtype} has the strides {array.strides}, in bytes; the engine reads arrays whose steps "
+            "are whole numbers of entries: pass a copy"
+        )
     address = array.__array_interface__["data"][0]
     return array, address, code, array.shape, tuple(s // array.itemsize for s in array.strides)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import arrays, errors
 from .hooks import HookTable
-from .inputs import Borrowed
+from .inputs import Borrowed, pinned
 from .native import go, native, open_backend
 from .params import ParameterStore
 from .parts import PartTable
@@ -96,7 +96,9 @@ class EngineModel:
         with Borrowed() as borrowed:
             options = {
                 "config": config,
-                "tensors": {key: borrowed.add(_in_rows(value)) for key, value in tensors.items()},
+                "tensors": {
+                    key: borrowed.add(pinned(_in_rows(value))) for key, value in tensors.items()
+                },
                 "dtype": dtype,
                 "config_overrides": config_overrides or {},
                 "n_ctx": n_ctx,
@@ -172,7 +174,7 @@ def _in_rows(tensor: Any) -> Any:
     """A tensor of a state dict, in row-major order on the CPU, without its autograd graph."""
     if hasattr(tensor, "detach"):
         return tensor.detach().cpu().contiguous()
-    return arrays.np.ascontiguousarray(tensor)
+    return arrays.np.require(tensor, requirements=["C", "A", "W"])
 
 
 def counts() -> dict[str, int]:

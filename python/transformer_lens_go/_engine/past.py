@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from . import arrays, errors
-from .inputs import Borrowed
+from .inputs import Borrowed, pinned
 from .native import go, native
 
 __all__ = ["Entry", "Past", "keep_entry"]
@@ -51,10 +51,14 @@ class Entry:
         return view if given is None or arrays.place(given) != arrays.place(view) else given
 
     def set(self, half: Half, value: Any) -> None:
-        """Start from `value` [batch, pos, head, d_head], which is copied when the entry grows, not before."""
+        """Start from `value` [batch, pos, head, d_head], which is copied when the entry grows, not before.
+
+        NumPy arrays that cannot be written to, or that the engine cannot read as they lie, are copied at once. A
+        tensor that was set can be resized no more (RuntimeError, of torch).
+        """
         array = arrays.asarray(value)
         with Borrowed() as lent:
-            handle = lent.add(_plain(array))
+            handle = lent.add(pinned(_plain(array)))
             keys, values = (handle, 0) if half == "keys" else (0, handle)
             errors.call(go.EntrySet, self.handle, keys, values)
         self._given[half] = weakref.ref(array)
@@ -87,7 +91,7 @@ def keep_entry(keys: Any, values: Any) -> Entry:
 def _plain(array: Any) -> Any:
     """The array itself, without its autograd graph."""
     if arrays.torch is None:
-        return array if all(step >= 0 for step in array.strides) else array.copy()
+        return arrays.shareable(array)
     if not array.is_cpu:
         raise ValueError(f"keys and values of a KV cache must be on the CPU, not on {array.device}")
     return array.detach().resolve_neg()

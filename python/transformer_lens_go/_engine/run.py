@@ -176,6 +176,7 @@ def _edge(make: Callable[[], Any], name: str, live: list[Any] | None) -> Any:
 def _plain(model: EngineModel) -> Callable[[int, int, int], int]:
     """Calls hooks without autograd. This is the path that every hook's cost is measured on."""
     view, find, put = arrays.view, model.hooks.calls.get, replace.put
+    start, in_order = arrays.start, arrays.in_order
 
     def dispatch(run: int, hook: int, tensor: int) -> int:
         record = find(hook)
@@ -185,12 +186,26 @@ def _plain(model: EngineModel) -> Callable[[int, int, int], int]:
             return 0
         call, point = record
         given = view(tensor)
+        address = start(given)
         result = call(given, hook=point)
+        if start(given) != address or not in_order(given):
+            given, result = _became(given, view(tensor), result)
         if result is None or result is given:
             return 0
         return put(run, point, given, result)
 
     return dispatch
+
+
+def _became(given: Any, whole: Any, result: Any) -> tuple[Any, Any]:
+    """What a hook was given and what it returned, where the tensor itself may have become another meanwhile.
+
+    After `value.data = other`, `value.set_(other)` or `value.transpose_(1, 2)` the hook has as good as returned it.
+    `whole` is a view of what the hook was given.
+    """
+    if arrays.place(given) == arrays.place(whole):
+        return given, result
+    return whole, given if result is None else result
 
 
 def _view_only(handle: int, name: str) -> Any:
@@ -215,7 +230,10 @@ def _grad(model: EngineModel, live: list[Any]) -> Callable[[int, int, int], int]
             return 0
         call, point = record
         given = _edge(partial(arrays.view, tensor), f"the hook at {point.name}", live)
+        address = arrays.start(given)
         result = call(given, hook=point)
+        if arrays.start(given) != address or not arrays.in_order(given):
+            given, result = _became(given, arrays.view(tensor), result)
         if result is None or result is given:
             if given.requires_grad:
                 live.append(given)
