@@ -86,13 +86,28 @@ func (e *valueError) Unwrap() []error { return []error{e.error, ErrValue} }
 func (r *reader) fail(key, format string, args ...any) {
 	if r.err == nil {
 		for i, arg := range args {
-			switch arg.(type) {
+			switch v := arg.(type) {
 			case nil, map[string]any, []any:
 				args[i] = pyjson.Show(arg)
+			case string:
+				args[i] = quotable(v)
 			}
 		}
 		r.err = &valueError{fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))}
 	}
+}
+
+// quotable is a string as an argument of an error: in quotes and cut where the verb is that of any value, so that "false" is
+// told from false.
+type quotable string
+
+// Format implements fmt.Formatter.
+func (s quotable) Format(f fmt.State, verb rune) {
+	if verb == 'v' {
+		fmt.Fprint(f, pyjson.Show(string(s)))
+		return
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), string(s))
 }
 
 // raw gives a key's value; an absent key and a null one are told apart.
@@ -135,7 +150,7 @@ func (r *reader) length(standard int, key string) int {
 	}
 	n, ok := asInt(value)
 	if !ok || n < 1 {
-		r.fail(key, "got %v, expected a positive integer", value)
+		r.fail(key, "got %v, expected a positive integer of 2^53 at most", value)
 		return standard
 	}
 	return n
@@ -167,7 +182,7 @@ func (r *reader) count(standard int, keys ...string) int {
 	}
 	n, ok := asInt(value)
 	if !ok || n < 0 {
-		r.fail(key, "got %v, expected an integer of 0 or more", value)
+		r.fail(key, "got %v, expected an integer from 0 to 2^53", value)
 		return standard
 	}
 	return n

@@ -213,6 +213,9 @@ func (p *ropeReader) llama3(frequencies []float32) []float32 {
 // yarn blends scaled and unscaled frequencies along a ramp, and scales cos and sin.
 func (p *ropeReader) yarn(base float64, periods []float32) ([]float32, float32) {
 	original := p.positive("original_max_position_embeddings")
+	if _, ok := p.settings["factor"]; !ok { // null, in transformers, is the ratio of the lengths; absence is an error
+		p.positive("factor")
+	}
 	factor := p.number("factor", float64(p.positions)/original)
 	slowest, fastest := orElse(p.number("beta_slow", 1), 1), orElse(p.number("beta_fast", 32), 32)
 	dim := float64(p.dim)

@@ -43,6 +43,9 @@ func assign(field reflect.Value, value any) error {
 		return nil
 	case reflect.Int:
 		n, ok := integer(value)
+		if f, isNumber := number(value); !ok && isNumber && f == math.Trunc(f) {
+			return fmt.Errorf("got %s, expected an integer of 2^53 at most", show(value))
+		}
 		if !ok {
 			return fmt.Errorf("got %s, expected an integer", show(value))
 		}
@@ -115,7 +118,7 @@ func show(value any) string {
 	case nil:
 		return "None"
 	case string:
-		return fmt.Sprintf("%q (str)", v)
+		return pyjson.Show(v) + " (str)"
 	case bool:
 		if v {
 			return "True (bool)"

@@ -143,6 +143,7 @@ func head(path string) ([]byte, error) {
 // mistaken are the beginnings of what is found where weights should be.
 var mistaken = []struct{ begin, what string }{
 	{"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself (git lfs pull fetches it)"},
+	{"# xet version", "a Xet pointer, not the file itself (git xet checkout, or git lfs pull with git-xet installed, fetches it)"},
 	{"<!doctype html", "a web page (HTML), not the file itself: download it from its own address"},
 	{"<html", "a web page (HTML), not the file itself: download it from its own address"},
 	{"<?xml", "an XML page, most likely a server's error message: download the file again"},
@@ -172,10 +173,20 @@ func Mistaken(data []byte) string {
 			return one.what
 		}
 	}
+	if annexed(begin) {
+		return "a git-annex pointer, not the file itself (git annex get fetches it)"
+	}
 	if len(data) >= 16 && len(bytes.TrimLeft(data[:min(len(data), 4096)], "\x00")) == 0 {
 		return "zeros: the download reserved its space and was not finished"
 	}
 	return ""
+}
+
+// annexed says whether a text begins with a path into git-annex's store: its pointers do, and links into it that were
+// checked out as text.
+func annexed(begin string) bool {
+	path, _, ok := strings.Cut(begin, "annex/objects/")
+	return ok && !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' })
 }
 
 // lower changes letters of ASCII only: the rest need not be text.

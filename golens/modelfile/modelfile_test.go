@@ -69,12 +69,15 @@ func TestFaultF16ADownloadThatWasNotFinished(t *testing.T) {
 func TestFaultF16WhatATextFileIs(t *testing.T) {
 	for text, says := range map[string]string{
 		"version https://git-lfs.github.com/spec/v1\n": "Git LFS pointer", "<!DOCTYPE html>": "a web page", "\x80\x02c": "a pickle",
+		"/annex/objects/SHA256E-s99--0a.safetensors\n":             "git-annex pointer",
+		"../../.git/annex/objects/Zz/1f/SHA256E-s9--0a/SHA256E-s9": "git-annex pointer",
+		"# xet version 0\nfilesize = 10\nhash = 'a0'\n":            "Xet pointer",
 	} {
 		if _, err := Read(write(t, text), "config.json", 1<<20); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, text := range []string{"", "{}", `{"error": 1}`, "#version: 0.2\nĠ t"} {
+	for _, text := range []string{"", "{}", `{"error": 1}`, `{"a": "/annex/objects/"}`, "see annex/objects/", "#version: 0.2\nĠ t"} {
 		if got, err := Read(write(t, text), "config.json", 1<<20); err != nil || string(got) != text {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -15,6 +15,7 @@ import numpy as np
 
 from ._engine import arrays
 from .array_types import Tensor
+from .given import brief
 from .hook_names import missing
 from .residual_stacks import ResidualStacks
 from .summaries import as_html, as_text
@@ -77,7 +78,7 @@ class ActivationCache(ResidualStacks):
     # mapping
 
     def __getitem__(self, key: str | tuple) -> Tensor:
-        if key in self.cache_dict:
+        if isinstance(key, str) and key in self.cache_dict:
             return self.cache_dict[key]
         name = self._full_name(key)
         if name not in self.cache_dict:
@@ -87,20 +88,22 @@ class ActivationCache(ResidualStacks):
     def _full_name(self, key: Any) -> str:
         if isinstance(key, str):
             return get_act_name(key)
-        layer = key[1] if isinstance(key, tuple) and len(key) > 1 else None
-        if (
-            not isinstance(key, tuple)
-            or not key
-            or not isinstance(layer, (int, np.integer, type(None)))
+        parts: tuple[Any, ...] = key if isinstance(key, tuple) else ()
+        name, layer, place = (*parts, None, None, None)[:3]
+        if not (
+            len(parts) <= 3
+            and isinstance(name, str)
+            and isinstance(layer, (int, np.integer, type(None)))
+            and isinstance(place, (str, type(None)))
         ):
             raise TypeError(
                 f'cache[…] takes a name ("blocks.0.attn.hook_z"), or a short name with its layer '
-                f'("z", 0); got {key!r}'
+                f'("z", 0), and where it lies ("scale", 0, "ln1"); got {brief(key)}'
             )
         if layer is not None and layer < 0:
             layers = self._n_layers if self._n_layers is not None else self._model().cfg.n_layers
-            key = (key[0], layers + layer, *key[2:])
-        return get_act_name(*key)
+            layer = layers + layer
+        return get_act_name(name, layer, place)
 
     def __contains__(self, key: object) -> bool:
         return key in self.cache_dict
@@ -206,7 +209,9 @@ class ActivationCache(ResidualStacks):
     def to(self, device: Any) -> ActivationCache:
         """Move every activation to `device`, in place. NumPy arrays stay on the CPU."""
         if str(device) != "cpu" and not all(map(is_torch_tensor, self.cache_dict.values())):
-            raise ValueError(f"NumPy activations live on the CPU and cannot move to {device!r}")
+            raise ValueError(
+                f"NumPy activations live on the CPU and cannot move to {brief(device)}"
+            )
         self.cache_dict = self._each(lambda v: v.to(device) if is_torch_tensor(v) else v)
         return self
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ._engine import arrays
+from .given import brief
 from .hook_changes import AllOrNone, HooksForABlock, remove_from_all
 from .hook_names import (
     hook_pairs,
@@ -171,7 +172,8 @@ class HookedRootModule(HookIntrospectionMixin, Module):
             point = self._part(name)
             if not isinstance(point, HookPoint):
                 raise AssertionError(
-                    f"{name!r} is a {type(point).__name__}, not a HookPoint; the HookPoints are the keys of hook_dict"
+                    f"{brief(name)} is a {type(point).__name__}, not a HookPoint; "
+                    "the HookPoints are the keys of hook_dict"
                 )
             points = [(name, point)]
         else:
@@ -193,13 +195,13 @@ class HookedRootModule(HookIntrospectionMixin, Module):
     def _part(self, name: str) -> Any:
         if name not in self.mod_dict:
             hint = near_names(name, self.hook_dict)
-            raise KeyError(f"{name!r} is no part of this {type(self).__name__}.{hint}")
+            raise KeyError(f"{brief(name)} is no part of this {type(self).__name__}.{hint}")
         return self.mod_dict[name]
 
     def _matching(self, api: str, predicate: Any) -> list[tuple[str, Any]]:
         """(name, point) for each hook point whose name the predicate accepts."""
         if not callable(predicate):
-            raise TypeError(f"expected a hook name or a predicate on names, got {predicate!r}")
+            raise TypeError(f"expected a hook name or a predicate on names, got {brief(predicate)}")
         found = [(name, point) for name, point in self.hook_dict.items() if predicate(name)]
         if not found:
             warn_of_no_match(api, self.hook_dict)
@@ -243,7 +245,9 @@ class HookedRootModule(HookIntrospectionMixin, Module):
     def _hookable(self, name: str) -> Any:
         part = self._part(name)
         if isinstance(part, HookedRootModule) or not hasattr(part, "add_hook"):
-            raise TypeError(f"Expected a module with add_hook, got {type(part)} under {name!r}")
+            raise TypeError(
+                f"Expected a module with add_hook, got {type(part)} under {brief(name)}"
+            )
         return part
 
     def run_with_hooks(
@@ -433,7 +437,7 @@ def _keep(
     if arrays.torch is not None:
         kept = tensor.detach().to(device)
     elif device is not None and str(device) != "cpu":
-        raise ValueError(f"device={device!r}: NumPy arrays are on the CPU")
+        raise ValueError(f"device={brief(device)}: NumPy arrays are on the CPU")
     if without_batch:
         kept = drop_batch_dim(kept)
     axis = -3 if hook.name.endswith(_BY_HEAD) else -2

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._engine import arrays
 from .encoding import Encoding
+from .given import brief
 
 
 class BatchEncoding(UserDict):
@@ -36,13 +37,13 @@ class BatchEncoding(UserDict):
         if isinstance(item, slice):
             return {key: value[item] for key, value in self.data.items()}
         raise KeyError(
-            f"this encoding has no {item!r}: expected one of {sorted(self.data)} or a slice"
+            f"this encoding has no {brief(item)}: expected one of {sorted(self.data)} or a slice"
         )
 
     def __getattr__(self, name: str) -> Any:
         data = self.__dict__.get("data", {})
         if name not in data:
-            raise AttributeError(f"this encoding has no {name!r}, only {sorted(data)}")
+            raise AttributeError(f"this encoding has no {brief(name)}, only {sorted(data)}")
         return data[name]
 
     def __dir__(self) -> list[str]:
@@ -168,7 +169,7 @@ class BatchEncoding(UserDict):
 def as_tensor(name: str, rows: Any, tensor_type: str) -> Any:
     """Rows of numbers as an int64 array [row, token]; "np" of rows of different lengths as an array of arrays."""
     if tensor_type not in ("pt", "np"):
-        raise ValueError(f"return_tensors must be 'pt', 'np' or None, got {tensor_type!r}")
+        raise ValueError(f"return_tensors must be 'pt', 'np' or None, got {brief(tensor_type)}")
     if isinstance(rows, np.ndarray) or (arrays.torch and isinstance(rows, arrays.torch.Tensor)):
         return rows
     if len({len(row) for row in rows if isinstance(row, list)}) > 1:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import chat_bounds
+from .given import brief
 
 _REASONING = (
     "reasoning_content",
@@ -191,7 +192,7 @@ def _cut_at_mark(text: str, final: str) -> str:
     if mark not in text or final.strip() not in text:
         raise ValueError(
             "continue_final_message: the chat template leaves out a part of the last message, so that its end "
-            f"is not to be found. The message: {final.strip()!r}. The text: {text!r}"
+            f"is not to be found. The message: {brief(final.strip())}. The text: {brief(text)}"
         )
     at = text.rindex(mark)
     if text[at : at + len(_MARK)] == _MARK:
@@ -293,7 +294,7 @@ def _namespace(jinja2: Any) -> type:
     def check(name: Any) -> None:
         if isinstance(name, str) and name.startswith("_"):
             raise jinja2.exceptions.SecurityError(
-                f"a chat template cannot keep {name!r} in a namespace"
+                f"a chat template cannot keep {brief(name)} in a namespace"
             )
 
     class Namespace(jinja2.utils.Namespace):

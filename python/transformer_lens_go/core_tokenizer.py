@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ._engine.tokenizer import LIMITS, EngineTokenizer
 from .async_encoding import AsyncEncoding
 from .encoding import Encoding
+from .given import brief
 from .tokenizer_json import TokenizerFile
 
 __all__ = ["AddedToken", "Tokenizer"]
@@ -441,7 +442,9 @@ def _fields(token: Any) -> dict[str, Any]:
 
 def _choose(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"unknown {name} {value!r}: expected {' or '.join(map(repr, choices))}")
+        raise ValueError(
+            f"unknown {name} {brief(value)}: expected {' or '.join(map(repr, choices))}"
+        )
 
 
 def _unsigned(name: str, value: Any) -> None:

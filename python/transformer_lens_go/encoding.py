@@ -11,6 +11,7 @@ from typing import Any
 
 from ._engine.encoded import EncodedBatch
 from .encoding_edits import COLUMNS, Tokens, filled, joined, parts, ranges_of
+from .given import brief
 
 
 class Encoding:
@@ -262,7 +263,7 @@ def _made(tokens: Tokens) -> Encoding:
 
 def _is_left(direction: str) -> bool:
     if direction not in ("left", "right"):
-        raise ValueError(f"unknown direction {direction!r}: expected 'left' or 'right'")
+        raise ValueError(f"unknown direction {brief(direction)}: expected 'left' or 'right'")
     return direction == "left"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._engine.hooks import remove_own
 from ._engine.whole import Change, complete
+from .given import cut
 from .hook_calls import Removable
 from .hook_points import Direction, HookPoint, LensHandle
 
@@ -110,7 +111,7 @@ def remove_from_all(
 ) -> None:
     """`remove_hooks` of each point; those of users' own modules are asked for in one crossing into the engine."""
     if dir not in ("fwd", "bwd", "both"):
-        raise ValueError(f"Invalid direction {dir}")
+        raise ValueError(f"Invalid direction {cut(str(dir))}")
     together: list[tuple[Any, list[Removable]]] = []
     for point in points:
         if type(point) is not HookPoint or point._table is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from ._engine.module import Module
+from .given import brief
 
 __all__ = [
     "HookFormError",
@@ -37,19 +38,21 @@ def hook_pairs(what: str, hooks: Any) -> Iterator[tuple[Any, Callable[..., Any]]
     if isinstance(hooks, Mapping):
         raise HookFormError(f"{form}; got a {type(hooks).__name__}: pass list({what}.items())")
     if isinstance(hooks, (str, bytes)) or not isinstance(hooks, Iterable):
-        raise HookFormError(f"{form}; got {hooks!r}")
+        raise HookFormError(f"{form}; got {brief(hooks)}")
     for pair in hooks:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             whole = isinstance(hooks, tuple) and len(hooks) == 2 and callable(hooks[1])
-            hint = f": put the one pair in a list, [{hooks!r}]" if whole else ""
-            raise HookFormError(f"{form}; got {pair!r} in the place of a pair{hint}")
+            hint = f": put the one pair in a list, [{brief(hooks)}]" if whole else ""
+            raise HookFormError(f"{form}; got {brief(pair)} in the place of a pair{hint}")
         place, hook = pair
         if not callable(hook):
             swapped = isinstance(hook, str) and callable(place)
-            hint = f": the name comes first, ({hook!r}, f)" if swapped else ""
-            raise HookFormError(f"{form}; got {hook!r} in the place of the function{hint}")
+            hint = f": the name comes first, ({brief(hook)}, f)" if swapped else ""
+            raise HookFormError(f"{form}; got {brief(hook)} in the place of the function{hint}")
         if not isinstance(place, str) and not callable(place):
-            raise TypeError(f"expected a hook name or a predicate on names, got {place!r}; {form}")
+            raise TypeError(
+                f"expected a hook name or a predicate on names, got {brief(place)}; {form}"
+            )
         yield place, hook
 
 
@@ -65,7 +68,7 @@ def place_of(place: Any, known: Mapping[str, Any]) -> Any:
         if point is place:
             return name
     name = getattr(place, "name", None)
-    kind = type(place).__name__ if name is None else f"{type(place).__name__} {name!r}"
+    kind = type(place).__name__ if name is None else f"{type(place).__name__} {brief(name)}"
     hint = near_names(name, known) if isinstance(name, str) and name not in known else ""
     raise HookFormError(
         f"expected a hook name or a predicate on names, got a {kind}, which is no hook point of this model: give "
@@ -102,7 +105,7 @@ def missing(name: str, kept: Mapping[str, Any], model: Any, n_layers: int | None
     known = getattr(model, "hook_dict", None)
     cfg = getattr(model, "cfg", None)
     n_layers = getattr(cfg, "n_layers", n_layers)
-    begin = f"{name!r} is not in this cache"
+    begin = f"{brief(name)} is not in this cache"
     if known is not None and name in known:
         gate = getattr(model, "_gated_by", lambda point: None)(known[name])
         if gate is not None:
@@ -152,7 +155,7 @@ def predicate_of(names_filter: Any) -> Callable[[str], bool]:
     if callable(names_filter):
         return cast("Callable[[str], bool]", names_filter)
     raise ValueError(
-        f"names_filter must be None, a name, a list of names or a predicate on names, got {names_filter!r}"
+        f"names_filter must be None, a name, a list of names or a predicate on names, got {brief(names_filter)}"
     )
 
 

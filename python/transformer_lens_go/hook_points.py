@@ -17,6 +17,7 @@ from ._engine.hooks import OwnPoint, remove_own
 from ._engine.module import EnginePart, Module, ModuleDict, ModuleList
 from ._engine.whole import complete, whole
 from ._not_built import names_of
+from .given import brief, cut
 from .hook_calls import (
     Removable,
     call_backward,
@@ -183,9 +184,9 @@ class HookPoint(EnginePart, Module):
         backward hooks without torch or on a model of the engine.
         """
         if dir not in ("fwd", "bwd"):
-            raise ValueError(f"Invalid direction {dir}")
+            raise ValueError(f"Invalid direction {cut(str(dir))}")
         if not callable(hook):
-            raise TypeError(f"a hook must be callable, got {type(hook).__name__}: {hook!r}")
+            raise TypeError(f"a hook must be callable, got {type(hook).__name__}: {brief(hook)}")
         check_parameters(hook)
         call = hook if alias_names is None else partial(call_for_aliases, hook, alias_names)
         removable = Removable(call, dir, (bool(is_permanent), level))
@@ -265,7 +266,7 @@ class HookPoint(EnginePart, Module):
 
     def _handles(self, dir: str) -> list[LensHandle]:
         if dir not in ("fwd", "bwd", "both"):
-            raise ValueError(f"Invalid direction {dir}")
+            raise ValueError(f"Invalid direction {cut(str(dir))}")
         forward = self.fwd_hooks if dir != "bwd" else []
         return [*forward, *self.bwd_hooks] if dir != "fwd" else list(forward)
 
@@ -386,7 +387,7 @@ class HookIntrospectionMixin:
         Raises ValueError for a direction other than "fwd", "bwd" and "both".
         """
         if dir not in ("fwd", "bwd", "both"):
-            raise ValueError(f"Invalid direction {dir}")
+            raise ValueError(f"Invalid direction {cut(str(dir))}")
         name_filter = names_of_filter(name_filter, self.hook_dict)
         if name_filter is None or callable(name_filter):
             matches = name_filter or (lambda name: True)

@@ -16,6 +16,7 @@ from .batch_encoding import BatchEncoding, assemble
 from .chat import ChatTemplates
 from .core_tokenizer import SIDES, STRATEGIES, Tokenizer
 from .encoding import Encoding
+from .given import brief
 from .saving import TokenizerSaving
 from .special_tokens import ROLES
 
@@ -397,13 +398,15 @@ def _strategy(name: str, asked: Any, default: str, known: tuple[str, ...]) -> st
     if asked is True:
         return default
     if asked not in known:
-        raise ValueError(f"{name} must be True, False or one of {', '.join(known)}, got {asked!r}")
+        raise ValueError(
+            f"{name} must be True, False or one of {', '.join(known)}, got {brief(asked)}"
+        )
     return asked
 
 
 def _side(name: str, side: str) -> str:
     if side not in SIDES:
-        raise ValueError(f"{name} must be 'left' or 'right', got {side!r}")
+        raise ValueError(f"{name} must be 'left' or 'right', got {brief(side)}")
     return side
 
 

@@ -175,4 +175,18 @@ def attention_mask(value: Any, batch: int, pos: int, past: int = 0) -> Any:
         raise ValueError(
             f"attention_mask must have the shape of the input, {(batch, pos)}{with_past} got {tuple(array.shape)}"
         )
+    check_mask(array)
     return in_rows(array != 0, "int64")
+
+
+def check_mask(mask: Any) -> None:
+    """Raise ValueError for a mask that has another number than 0 and 1 in it.
+
+    A mask that is added to scores has 0 where this one has 1: "anything but 0" would read it the wrong way round.
+    """
+    fits = (mask == 0) | (mask == 1)
+    if not bool(fits.all()):
+        raise ValueError(
+            f"attention_mask has {mask[~fits].reshape(-1)[0].item()} in it, expected 0 at positions to leave out and 1 "
+            "at the others; `mask == 0` makes that of a mask that is added to attention scores"
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..given import brief
+
 __all__ = ["pack", "unpack"]
 
 
@@ -14,7 +16,7 @@ def pack(texts: Sequence[str]) -> str:
     except TypeError:
         wrong = next(text for text in texts if not isinstance(text, str))
         raise TypeError(
-            f"expected text to tokenize, got {type(wrong).__name__}: {wrong!r}"
+            f"expected text to tokenize, got {type(wrong).__name__}: {brief(wrong)}"
         ) from None
     if not text.isascii():
         _refuse_surrogates(texts, text)
@@ -30,7 +32,9 @@ def _refuse_surrogates(texts: Sequence[str], text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         bad = next(text for text in texts if any("\ud800" <= c <= "\udfff" for c in text))
-        raise TypeError(f"text with an unpaired surrogate cannot be tokenized: {bad!r}") from None
+        raise TypeError(
+            f"text with an unpaired surrogate cannot be tokenized: {brief(bad)}"
+        ) from None
 
 
 def unpack(packed: str) -> list[str]:

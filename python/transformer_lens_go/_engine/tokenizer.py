@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from ..given import brief
 from . import errors
 from .encoded import EncodedBatch, Question
 from .native import go, native
@@ -66,7 +67,7 @@ class EngineTokenizer:
         for token in (bos, eos):
             if "\0" in token:
                 raise ValueError(
-                    f"{token!r} has a NUL character and is no token to put around text"
+                    f"{brief(token)} has a NUL character and is no token to put around text"
                 )
         owned = _own(go.TokenizerWithTemplate, self._handle, bos, eos)
         return EngineTokenizer(owned, (_remake, "with_template", self, bos, eos))

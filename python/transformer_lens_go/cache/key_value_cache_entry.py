@@ -7,6 +7,7 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.past import Entry, Half
+from ..given import brief
 from ..summaries import in_bytes, shown, size_of
 
 __all__ = ["TransformerLensKeyValueCacheEntry"]
@@ -50,7 +51,7 @@ class TransformerLensKeyValueCacheEntry:
         """
         if str(device).partition(":")[0] not in ("cpu", "None"):
             raise NotImplementedError(
-                f"device={device!r}: KV caches are on the CPU in this version"
+                f"device={brief(device)}: KV caches are on the CPU in this version"
             )
         heads = cfg.n_heads if cfg.n_key_value_heads is None else cfg.n_key_value_heads
         entry = cls.__new__(cls)

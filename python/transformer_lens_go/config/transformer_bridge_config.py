@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._engine import arrays
 from .._engine.whole import whole
+from ..given import brief
 from ..utilities.activation_functions import SOFTCAP_DISABLED
 from .transformer_lens_config import FLOAT32, TransformerLensConfig
 
@@ -206,7 +207,7 @@ class TransformerBridgeConfig(TransformerLensConfig):
         """Store a flag that changes the graph; only the model's setters call this."""
         if name not in self._BRIDGE_MANAGED_HOOK_FLAGS:
             raise ValueError(
-                f"{name!r} is not one of the flags that the model sets: "
+                f"{brief(name)} is not one of the flags that the model sets: "
                 f"{sorted(self._BRIDGE_MANAGED_HOOK_FLAGS)}"
             )
         object.__setattr__(self, name, value)

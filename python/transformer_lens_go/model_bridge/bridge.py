@@ -10,6 +10,7 @@ from .._engine.model import EngineModel
 from .._engine.module import EngineList, EnginePart, Module
 from .._not_built import names_of
 from ..config import TransformerBridgeConfig
+from ..given import brief
 from ..hook_names import near_names
 from ..hook_points import HookIntrospectionMixin
 from .caching import CachingMixin
@@ -143,7 +144,9 @@ class TransformerBridge(
             return super().__getattr__(name)
         except AttributeError:
             hint = near_names(name, self._hook_dict) if name.startswith("hook_") else ""
-            text = f"{type(self).__name__!r} object has no attribute {name!r}{hint and '.'}{hint}"
+            text = (
+                f"{type(self).__name__!r} object has no attribute {brief(name)}{hint and '.'}{hint}"
+            )
             raise AttributeError(text, name=name, obj=self) from None
 
     def __dir__(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 from .._engine import arrays
 from ..ActivationCache import ActivationCache
 from ..array_types import ModelInput, Tensor
+from ..given import brief
 from ..hook_changes import AllOrNone, HooksForABlock
 from ..hook_names import (
     names_of_filter,
@@ -226,7 +227,7 @@ class CachingMixin:
             self._warn_if_silent(name, self._hook_dict[name])
         if asked and not known:
             raise KeyError(
-                f"names_filter {names_filter!r} matched no hook points on this model; check the name "
+                f"names_filter {brief(names_filter)} matched no hook points on this model; check the name "
                 f"against model.hook_dict.{near_names(str(asked[0]), self._hook_dict)}"
             )
         warn_of_unmatched("run_with_cache", asked, self._hook_dict)
@@ -356,7 +357,7 @@ def _stored(value: Any, point: HookPoint, positions: Slice, device: Any) -> Any:
     if arrays.torch is not None:
         return value.to(device)
     if str(device) != "cpu":
-        raise ValueError(f"device={device!r}: NumPy arrays are on the CPU")
+        raise ValueError(f"device={brief(device)}: NumPy arrays are on the CPU")
     return value
 
 

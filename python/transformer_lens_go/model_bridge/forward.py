@@ -13,6 +13,7 @@ from .._engine.run import Answer, Question, run
 from .._engine.whole import whole
 from ..array_types import Array, ModelInput
 from ..cache.key_value_cache import TransformerLensKeyValueCache
+from ..given import cut, integer
 from ..utilities.tokenize_utils import get_attention_mask
 from . import loss
 from .caches import Caching, can_cache, open_cache
@@ -262,6 +263,7 @@ class ForwardMixin(TextMixin):
                 "cache['blocks.k.hook_in'])."
             )
         layers = len(self.blocks)
+        layer = integer("start_at_layer", layer)
         start = layer + layers if layer < 0 else layer
         if not 0 <= start < layers:
             raise ValueError(f"start_at_layer={start} out of range [0, {layers}).")
@@ -276,6 +278,7 @@ class ForwardMixin(TextMixin):
         if layer is None:
             return False
         layers = len(self.blocks)
+        layer = integer("stop_at_layer", layer)
         stop = layer + layers if layer < 0 else layer
         if not 0 <= stop <= layers:
             raise ValueError(
@@ -352,14 +355,16 @@ class ForwardMixin(TextMixin):
 def _keywords(return_type: Any, mask: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """The mask and the positions among what was passed; raises for what the engine does not take."""
     if return_type not in _RETURN_TYPES:
-        raise ValueError(f"Invalid return_type: {return_type}. Expected one of {_RETURN_TYPES}")
+        raise ValueError(
+            f"Invalid return_type: {cut(str(return_type))}. Expected one of {_RETURN_TYPES}"
+        )
     for name, models in (("pixel_values", "multimodal or vision"), ("input_values", "audio")):
         if kwargs.pop(name, None) is not None:
             raise ValueError(f"{name} can only be passed to {models} models; this one reads text")
     positions, other = kwargs.pop("position_ids", None), kwargs.pop("one_zero_attention_mask", None)
     unknown = sorted(set(kwargs) - {*_WITHOUT_EFFECT, *_CACHING})
     if unknown:
-        raise TypeError(f"forward() got unexpected keyword arguments: {', '.join(unknown)}")
+        raise TypeError(f"forward() got unexpected keyword arguments: {cut(', '.join(unknown))}")
     return (other if mask is None else mask), positions
 
 

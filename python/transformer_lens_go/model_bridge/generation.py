@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays
-from .._engine.inputs import float_input, in_rows, token_ids
+from .._engine.inputs import check_mask, float_input, in_rows, token_ids
 from ..array_types import Array
+from ..given import cut, integer
 from ..hook_points import NamesFilter
 from ..utilities.tensors import to_numpy
 from ..utilities.tokenize_utils import get_attention_mask
@@ -269,7 +270,9 @@ class GenerationMixin:
                     f"attention_mask shape {tuple(np.shape(mask))} does not match the prompt shape {shape}. Pass a "
                     "0/1 mask covering exactly the prompt tokens; it is extended over the new ones."
                 )
-            prompt.mask, prompt.positions = in_rows(arrays.asarray(mask) != 0, "int64"), None
+            mask = arrays.asarray(mask)
+            check_mask(mask)
+            prompt.mask, prompt.positions = in_rows(mask != 0, "int64"), None
         elif padding_side is not None and prompt.kind == "tokens":
             prompt.mask = self._padding_of(prompt.tokens, prepend_bos, padding_side)
         if prompt.mask is not None and bool((prompt.mask != 0).all()):
@@ -375,8 +378,10 @@ def _refuse(
             "pixel_values can only be passed to multimodal or vision models; this one reads text"
         )
     if others:
-        raise TypeError(f"{api}() got unexpected keyword arguments: {', '.join(sorted(others))}")
-    if max_new_tokens < 1:
+        raise TypeError(
+            f"{api}() got unexpected keyword arguments: {cut(', '.join(sorted(others)))}"
+        )
+    if integer("max_new_tokens", max_new_tokens) < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens}: expected at least 1")
 
 

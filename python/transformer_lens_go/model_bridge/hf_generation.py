@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._engine import arrays
-from .._engine.inputs import in_rows, token_ids
+from .._engine.inputs import check_mask, in_rows, token_ids
+from ..given import brief, check_number, integer
 from ..utilities.logits_utils import (
     SamplingError,
+    cooled,
     draw,
     keep_top_k,
     keep_top_p,
@@ -49,6 +51,8 @@ class _HFSampling:
     scores: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "top_k", "top_p", "repetition_penalty"):
+            check_number(name, getattr(self, name))
         for name, value, fits, allowed in (
             ("temperature", self.temperature, self.temperature > 0, "greater than 0"),
             ("top_k", self.top_k, self.top_k >= 0, "non-negative (0: all tokens)"),
@@ -62,7 +66,7 @@ class _HFSampling:
         ):
             if not fits and (self.do_sample or name == "repetition_penalty"):
                 raise SamplingError(
-                    f"{name} has to be {allowed}, got {value}; do_sample=False takes the likeliest token"
+                    f"{name} has to be {allowed}, got {brief(value)}; do_sample=False takes the likeliest token"
                 )
 
     def __call__(self, logits: Any, tokens: Any, mask: Any) -> Any:
@@ -74,7 +78,7 @@ class _HFSampling:
             logits = penalize_repetition(logits, tokens, self.repetition_penalty, mask)
         if self.do_sample:
             if self.temperature != 1.0:
-                logits = logits / self.temperature
+                logits = cooled(logits, self.temperature)
             if self.top_k > 0:
                 logits = keep_top_k(logits, self.top_k)
             if self.top_p < 1.0:
@@ -122,7 +126,7 @@ class HFGenerationMixin:
             raise ValueError(
                 "pixel_values can only be passed to multimodal models; this one reads text"
             )
-        if max_new_tokens < 1:
+        if integer("max_new_tokens", max_new_tokens) < 1:
             raise ValueError(f"max_new_tokens={max_new_tokens}: expected at least 1")
         own = getattr(self.tokenizer, "eos_token_id", None)
         stop_tokens = None
@@ -193,7 +197,9 @@ class HFGenerationMixin:
             tokens = token_ids(input)
         if mask is None:
             mask = tokens != (-1 if pad is None else pad)
-        mask = in_rows(arrays.asarray(mask) != 0, "int64")
+        mask = arrays.asarray(mask)
+        check_mask(mask)
+        mask = in_rows(mask != 0, "int64")
         if mask.shape != tokens.shape:
             raise ValueError(
                 f"attention_mask has the shape {tuple(mask.shape)}, expected that of the prompt, {tuple(tokens.shape)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from .._engine.whole import complete
+from ..given import brief, cut
 from ..hook_calls import Removable
 from ..hook_changes import AllOrNone
 from ..hook_names import near_names, outside_of_package, place_of, warn_of_no_match
@@ -54,7 +55,7 @@ class HookingMixin:
         point = self._hook_dict.get(name)
         if point is None:
             hint = near_names(name, self._hook_dict)
-            raise KeyError(f"Hook name {name!r} does not exist on this model.{hint}")
+            raise KeyError(f"Hook name {brief(name)} does not exist on this model.{hint}")
         self._warn_if_silent(name, point)
         point.asked_as(name)
         return point
@@ -63,7 +64,7 @@ class HookingMixin:
         """Say so when a point was asked for by name that no run of this architecture comes by."""
         if self._told_of(point).get("silent"):
             warnings.warn(
-                f"the hook point {name!r} exists, but models of this architecture never fire it.",
+                f"the hook point {brief(name)} exists, but models of this architecture never fire it.",
                 stacklevel=outside_of_package(),
             )
 
@@ -164,7 +165,7 @@ class HookingMixin:
                     together.add(point, hook_fn, dir=dir, is_permanent=is_permanent)
                 together.is_done = True
         else:
-            raise TypeError(f"expected a hook name or a predicate on names, got {name!r}")
+            raise TypeError(f"expected a hook name or a predicate on names, got {brief(name)}")
 
     def add_perma_hook(
         self, name: str | Callable[[str], bool], hook_fn: Callable[..., Any], dir: Direction = "fwd"
@@ -192,12 +193,14 @@ class HookingMixin:
             for part in path:
                 owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
         except (AttributeError, IndexError, TypeError):
-            raise AttributeError(f"Component path {'.'.join(path)!r} not found.{hint}") from None
+            raise AttributeError(
+                f"Component path {brief('.'.join(path))} not found.{hint}"
+            ) from None
         found = getattr(owner, last, None)
         if found is None:
-            raise AttributeError(f"Hook point {last!r} not found on component.{hint}")
+            raise AttributeError(f"Hook point {brief(last)} not found on component.{hint}")
         raise AttributeError(
-            f"{last!r} is not a hook point. Found object of type: {type(found)}.{hint}"
+            f"{brief(last)} is not a hook point. Found object of type: {type(found)}.{hint}"
         )
 
     # removing
@@ -216,7 +219,7 @@ class HookingMixin:
     ) -> None:
         """Take the hooks of that direction, permanence and level off every point."""
         if direction not in ("fwd", "bwd", "both"):
-            raise ValueError(f"Invalid direction {direction}")
+            raise ValueError(f"Invalid direction {cut(str(direction))}")
         hooked = [point for point in self._points if point.fwd_hooks or point.bwd_hooks]
         for point in hooked:
             point._tell_changes()

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..given import brief
+
 _REPO_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _PATTERNS = ["*.json", "*.safetensors", "*.model", "merges.txt", "vocab.txt", "*.jinja"]
 # The first four are vocabularies.
@@ -39,11 +41,11 @@ def find_model(name: str | os.PathLike[str], revision: str | None = None) -> Pat
     if path.exists():
         return path  # the engine says what it is, if it is no GGUF file
     if _looks_like_path(os.fspath(name)):
-        raise FileNotFoundError(f"there is no file or folder {os.fspath(name)!r}{_near(path)}")
+        raise FileNotFoundError(f"there is no file or folder {brief(os.fspath(name))}{_near(path)}")
     repo = os.fspath(name)
     if not _REPO_ID.fullmatch(repo):
         raise FileNotFoundError(
-            f"{repo!r} is neither a file or folder nor the id of a repository (owner/name)"
+            f"{brief(repo)} is neither a file or folder nor the id of a repository (owner/name)"
         )
     cached = cached_snapshot(repo, revision)
     if cached is not None and _is_complete(cached):
@@ -69,7 +71,7 @@ def find_tokenizer(name: str, revision: str = "main", token: str | None = None) 
         return found
     if _looks_like_path(name) or not _REPO_ID.fullmatch(name):
         raise FileNotFoundError(
-            f"{name!r} is neither a file or folder with a tokenizer nor the id of a repository (owner/name)"
+            f"{brief(name)} is neither a file or folder with a tokenizer nor the id of a repository (owner/name)"
         )
     return _fetch(name, revision, found, _TOKENIZER_FILES, token)
 
@@ -140,7 +142,7 @@ def _download(repo: str, revision: str | None, cached: Path | None) -> Path:
     found = _fetch(repo, revision, cached, _PATTERNS)
     if not _is_complete(found):
         raise NotImplementedError(
-            f"{repo!r} has no safetensors weights; other forms (pytorch_model.bin, ONNX) are not "
+            f"{brief(repo)} has no safetensors weights; other forms (pytorch_model.bin, ONNX) are not "
             "read. "
             "Of a repository of GGUF files, fetch one and pass its path"
         )
@@ -157,7 +159,7 @@ def _fetch(
     """The folder of a repository's files of these patterns, fetched from the hub."""
     state = "only in part" if cached else "not"
     at = f" at revision {revision!r}" if revision else ""
-    where = f"{repo!r} is no local path, and is {state} in the hub cache {_cache_folder()}{at}"
+    where = f"{brief(repo)} is no local path, and is {state} in the hub cache {_cache_folder()}{at}"
     for switch in _SWITCHES:
         if os.environ.get(switch, "").upper() in ("1", "ON", "YES", "TRUE"):
             raise FileNotFoundError(f"{where}; {switch} forbids fetching it")

@@ -15,6 +15,7 @@ from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.tokenizer import EngineTokenizer
 from ..config.transformer_lens_config import FLOAT32
+from ..given import brief
 from ..tokenizer import ModelTokenizer
 from .hub import find_local, find_model
 from .hub_aliases import official_name
@@ -112,6 +113,12 @@ def boot_transformers(
     )
     dtype = _dtype_name(dtype)
     overrides, name = _plain(hf_config_overrides or {}), os.fspath(model_name)
+    if not name.strip():
+        raise ValueError(
+            "model_name is empty: expected a folder, a .gguf file or the id of a repository ('.' is the working folder)"
+        )
+    if len(os.fsencode(name)) > 4095:  # PATH_MAX, less the NUL
+        raise ValueError(f"model_name is longer than a path may be: {brief(name)}")
     if not os.path.exists(name):
         name = official_name(name)
     unread = None
@@ -137,7 +144,7 @@ def _dtype_name(dtype: Any) -> str:
     """The floating dtype that was asked for; a ValueError for anything else."""
     name = "float32" if dtype is None else arrays.dtype_name(dtype)
     if name not in FLOATING:
-        raise ValueError(f"dtype must be one of {', '.join(FLOATING)}, got {dtype!r}")
+        raise ValueError(f"dtype must be one of {', '.join(FLOATING)}, got {brief(dtype)}")
     return name
 
 
@@ -149,7 +156,7 @@ def _reject_unsupported(arguments: dict[str, Any]) -> None:
     """Raise for the first argument that asks for something that is not done."""
     for name in _given(arguments):
         raise NotImplementedError(
-            f"boot_transformers: {name}={arguments[name]!r} is not supported yet; models run on the "
+            f"boot_transformers: {name}={brief(arguments[name])} is not supported yet; models run on the "
             "CPU, with the weights of their checkpoint"
         )
 

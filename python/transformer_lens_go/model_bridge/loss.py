@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._engine.inputs import check_mask
 from .._engine.loss import labelled_loss
 from ..utilities.lm_utils import lm_cross_entropy_loss, told
 from ..utilities.tensors import is_torch_tensor
@@ -52,5 +53,6 @@ def _loss_mask(mask: Any, tokens: Any) -> Any:
             "attention_mask must cover every scored token, got length "
             f"{mask.shape[1]} for {pos} tokens"
         )
+    check_mask(mask)
     kept = mask[:, -pos:] != 0
     return kept.to(tokens.device) if is_torch_tensor(kept) else kept

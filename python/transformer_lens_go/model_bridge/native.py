@@ -9,6 +9,7 @@ from .._engine import arrays
 from .._engine.model import EngineModel
 from .._engine.recipes import draw_weights
 from ..config import TransformerBridgeConfig
+from ..given import brief
 
 if TYPE_CHECKING:
     from .bridge import TransformerBridge
@@ -56,7 +57,7 @@ def boot_native(
     config = _own_copy(config)
     if device is not None and str(device).partition(":")[0] != "cpu":
         raise NotImplementedError(
-            f"boot_native: device={device!r} is not supported yet; models run on the CPU"
+            f"boot_native: device={brief(device)} is not supported yet; models run on the CPU"
         )
     values = _values(config)
     engine = EngineModel.native(values, name=model_name)

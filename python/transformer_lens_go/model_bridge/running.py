@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..array_types import ModelInput
+from ..given import integer
 from ..hook_changes import HooksForABlock
 from ..hook_names import hook_pairs, place_of
 from ..hook_points import HookPoint
@@ -21,7 +22,9 @@ Direction = Literal["fwd", "bwd"]
 
 def block_range(layers: int, start: int | None, stop: int | None) -> tuple[int | None, int | None]:
     """`start` and `stop` counted from the front."""
-    count = [None if k is None else k + layers if k < 0 else k for k in (start, stop)]
+    bounds = (("start_at_layer", start), ("stop_at_layer", stop))
+    count = [None if k is None else integer(name, k) for name, k in bounds]
+    count = [None if k is None else k + layers if k < 0 else k for k in count]
     return count[0], count[1]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..given import brief, integer
 from ..utilities.tensors import to_numpy
 
 __all__ = ["Stops", "criteria_of", "eos_tokens"]
@@ -28,7 +29,9 @@ def eos_tokens(eos_token_id: Any, cfg: Any, tokenizer: Any) -> tuple[list[int], 
         eos_token_id = own
     if isinstance(eos_token_id, (int, np.integer)):
         return [int(eos_token_id)], int(eos_token_id)
-    ids = [int(token) for token in eos_token_id]
+    if isinstance(eos_token_id, (str, bytes)) or not isinstance(eos_token_id, Iterable):
+        raise TypeError(f"eos_token_id must be an id or a list of ids, got {brief(eos_token_id)}")
+    ids = [integer("eos_token_id", token) for token in eos_token_id]
     if own is None and not ids:
         raise IndexError("eos_token_id is an empty list, and the tokenizer has no EOS token")
     return ids, ids[0] if own is None else own

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._engine import arrays
 from ..array_types import Array, Tensor
+from ..given import brief
 from ..hook_names import outside_of_package
 from ..tokenizer import ModelTokenizer
 from ..utilities.tensors import is_torch_tensor, to_numpy
@@ -113,6 +114,8 @@ class TextMixin:
         tokenizer = self._need_tokenizer("to_tokens")
         if prepend_bos is None:
             prepend_bos = self.cfg.default_prepend_bos
+        elif not isinstance(prepend_bos, (bool, np.bool_)):
+            raise TypeError(f"prepend_bos must be True, False or None, got {brief(prepend_bos)}")
         side: str = padding_side or getattr(tokenizer, "padding_side", "right")
         texts: Any = [input] if isinstance(input, str) else list(input)
         if not texts:
@@ -236,7 +239,7 @@ class TextMixin:
         ids = to_numpy(self.to_tokens(string, prepend_bos=False)).reshape(-1)
         if ids.size != 1:
             raise AssertionError(
-                f"Input string: {string!r} is not a single token! It is {ids.size}: "
+                f"Input string: {brief(string)} is not a single token! It is {ids.size}: "
                 f"{self.to_str_tokens(string, prepend_bos=False)}"
             )
         return int(ids[0])

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..given import brief
+
 _NEEDED = (
     "encode",
     "decode",
@@ -31,7 +33,7 @@ def setup_tokenizer(tokenizer: Any, default_padding_side: str | None = None) -> 
         )
     if default_padding_side not in ("right", "left", None):
         raise AssertionError(
-            f"padding_side must be 'right', 'left' or None, got {default_padding_side!r}"
+            f"padding_side must be 'right', 'left' or None, got {brief(default_padding_side)}"
         )
     if default_padding_side is not None:
         tokenizer.padding_side = default_padding_side

@@ -9,6 +9,7 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.params import numel
+from ..given import brief
 
 __all__ = ["WeightsMixin"]
 
@@ -95,7 +96,7 @@ class WeightsMixin:
         matching = self.blocks_with(submodule)
         if not matching:
             raise ValueError(
-                f"No blocks have submodule {submodule!r}. They have {sorted(self.blocks[0].submodules)}."
+                f"No blocks have submodule {brief(submodule)}. They have {sorted(self.blocks[0].submodules)}."
             )
         values = []
         for index, block in matching:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..given import brief
+
 __all__ = [
     "HetSafeConfigView",
     "het_safe_view",
@@ -68,7 +70,7 @@ class HetSafeConfigView:
             return getattr(self._config, name)
         values = _given(self._config, name)
         if not values:
-            raise AttributeError(f"no layer of the configuration has a {name!r}")
+            raise AttributeError(f"no layer of the configuration has a {brief(name)}")
         return majority_value(values)
 
 

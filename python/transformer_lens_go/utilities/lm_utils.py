@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._engine import arrays, loss
+from .._engine.inputs import check_mask
 from ..hook_names import outside_of_package
 from .tensors import is_torch_tensor
 
@@ -24,7 +25,9 @@ def lm_cross_entropy_loss(
     tokens = _same_kind(tokens, logits)
     mask: Any = None
     if attention_mask is not None:
-        mask = _same_kind(attention_mask, logits) != 0
+        mask = _same_kind(attention_mask, logits)
+        check_mask(mask)
+        mask = mask != 0
         if tuple(mask.shape) != tuple(tokens.shape):
             raise AssertionError(
                 "attention_mask must have the same shape as tokens, got "

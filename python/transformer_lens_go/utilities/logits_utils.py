@@ -13,11 +13,13 @@ import numpy as np
 
 from .._engine import arrays
 from .._not_built import names_of
+from ..given import brief, check_number
 from .tensors import is_torch_tensor, library_of, to_numpy
 
 __all__ = [
     "SamplingError",
     "check_sampling",
+    "cooled",
     "draw",
     "keep_top_k",
     "keep_top_p",
@@ -57,7 +59,7 @@ def sample_logits(
         final_logits = penalize_repetition(final_logits, tokens, repetition_penalty, attention_mask)
     if temperature == 0.0:
         return final_logits.argmax(-1)
-    final_logits = final_logits / temperature
+    final_logits = cooled(final_logits, temperature)
     if freq_penalty > 0:
         final_logits = final_logits - freq_penalty * _counts(tokens, final_logits, attention_mask)
     if top_k is not None:
@@ -65,6 +67,20 @@ def sample_logits(
     elif top_p is not None:
         final_logits = keep_top_p(final_logits, top_p)
     return draw(final_logits)
+
+
+def cooled(logits: Any, temperature: float) -> Any:
+    """Logits divided by a temperature above 0. Raises SamplingError where it is so small that they overflow."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        divided = logits / temperature
+    if temperature < 0.01:  # nothing overflows that is divided by more
+        library = library_of(logits)
+        if bool((library.isfinite(logits) & ~library.isfinite(divided)).any()):
+            raise SamplingError(
+                f"temperature={temperature} is too small: logits divided by it are beyond their dtype's numbers; "
+                "temperature=0 takes the likeliest token"
+            )
+    return divided
 
 
 def check_sampling(
@@ -75,6 +91,12 @@ def check_sampling(
     repetition_penalty: float = 1.0,
 ) -> None:
     """Raise SamplingError, saying what is allowed, for a number with which no token can be chosen."""
+    for name, value in (("top_k", top_k), ("top_p", top_p)):
+        if value is not None:
+            check_number(name, value)
+    check_number("temperature", temperature)
+    check_number("freq_penalty", freq_penalty)
+    check_number("repetition_penalty", repetition_penalty)
     for name, value, fits, allowed in (
         ("top_k", top_k, top_k is None or top_k > 0, "greater than 0, or None for all tokens"),
         ("top_p", top_p, top_p is None or 0.0 < top_p <= 1.0, "in (0, 1], or None for all tokens"),
@@ -88,7 +110,7 @@ def check_sampling(
         ),
     ):
         if not fits:  # NaN fits nowhere
-            raise SamplingError(f"{name} has to be {allowed}, got {value}")
+            raise SamplingError(f"{name} has to be {allowed}, got {brief(value)}")
 
 
 def penalize_repetition(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..given import brief
 from .tensors import is_torch_tensor, to_numpy
 
 SliceInput = (
@@ -63,7 +64,7 @@ class Slice:
             self.slice, self.mode = slice(None), "identity"
         else:
             raise ValueError(
-                f"Invalid input_slice {input_slice!r}: expected an int, a tuple of up to three "
+                f"Invalid input_slice {brief(input_slice)}: expected an int, a tuple of up to three "
                 "ints, a "
                 "list or array of indices, or None"
             )

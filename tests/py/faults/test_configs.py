@@ -266,3 +266,54 @@ def test_fault_U11_only_slips_get_a_suggestion(tmp_path: Path) -> None:
     assert "did you mean" not in str(caught.value)
     with pytest.raises(ValueError, match="did you mean LlamaForCausalLM"):
         boot(change(folder, architectures=["LlamaForCasualLM"]))
+
+
+# what a message shows
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            {"tie_word_embeddings": "false"},
+            'tie_word_embeddings: got "false", expected true or false',
+        ),
+        ({"num_hidden_layers": "2"}, 'num_hidden_layers: got "2", expected an integer'),
+        ({"rms_norm_eps": "1e-5"}, 'rms_norm_eps: got "1e-5", expected a number'),
+        ({"max_position_embeddings": 2**62}, "max_position_embeddings: .*of 2\\^53 at most"),
+        ({"num_hidden_layers": 2**62}, "num_hidden_layers: .*from 0 to 2\\^53"),
+        ({"tie_word_embeddings": "x" * 600_000}, 'tie_word_embeddings: got "x+…, expected'),
+    ],
+)
+def test_fault_F17_a_value_is_shown_as_what_it_is(
+    keys: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=says) as raised:
+        boot(change(write_llama(tmp_path / "m"), **keys))
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+@pytest.mark.parametrize(
+    ("settings", "lacking"),
+    [
+        ({"rope_type": "yarn"}, "factor"),
+        ({"type": "yarn", "original_max_position_embeddings": 16}, "factor"),
+        ({"rope_type": "linear"}, "factor"),
+        ({"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}, "factor"),
+        ({"rope_type": "llama3", "factor": 2.0, "high_freq_factor": 4.0}, "low_freq_factor"),
+    ],
+)
+def test_fault_F17_a_rotary_setting_that_is_lacking(
+    key: str, settings: dict[str, Any], lacking: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"{lacking}: missing; rope_type .* needs it"):
+        boot(change(write_llama(tmp_path / "m"), **{key: settings}))
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_fault_F17_no_name_is_no_model(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(write_llama(tmp_path / "m"))
+    with pytest.raises(ValueError, match="model_name is empty"):
+        boot(name)
+    boot(".")

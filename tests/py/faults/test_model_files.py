@@ -127,11 +127,21 @@ def test_fault_F14_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 12345\n"
+ANNEX = "/annex/objects/SHA256E-s268290900--4d7a214614ab2935.safetensors\n"
+ANNEX_LINK = "../../.git/annex/objects/1w/9K/SHA256E-s26--4d7a/SHA256E-s26--4d7a"
+XET = "# xet version 0\nfilesize = 12345\nhash = '4d7a214614ab2935'\n"
 PAGE = "<!DOCTYPE html>\n<html><head><title>Hugging Face</title></head></html>"
+INSTEAD = [
+    (POINTER, "Git LFS pointer"),
+    (ANNEX, "git-annex pointer"),
+    (ANNEX_LINK, "git-annex pointer"),
+    (XET, "Xet pointer"),
+    (PAGE, "web page"),
+]
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-@pytest.mark.parametrize(("text", "says"), [(POINTER, "Git LFS pointer"), (PAGE, "web page")])
+@pytest.mark.parametrize(("text", "says"), INSTEAD)
 def test_fault_F16_what_is_there_instead(name: str, text: str, says: str, tmp_path: Path) -> None:
     folder = write_llama(tmp_path / "m")
     (folder / name).write_text(text)
@@ -139,7 +149,7 @@ def test_fault_F16_what_is_there_instead(name: str, text: str, says: str, tmp_pa
         boot(folder)
 
 
-@pytest.mark.parametrize(("text", "says"), [(POINTER, "Git LFS pointer"), (PAGE, "web page")])
+@pytest.mark.parametrize(("text", "says"), INSTEAD)
 def test_fault_F16_instead_of_a_gguf_file(text: str, says: str, tmp_path: Path) -> None:
     for name in ("m.gguf", "blob"):
         (tmp_path / name).write_text(text)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 from transformer_lens_go import HookedRootModule, HookPoint, TransformerBridge
 
-from ..reference import DATA
+from ..reference import DATA, to_library
 
 TEXT = "the dog sat on the log"
+ONE = to_library(np.ones((1, 2), dtype="float32"))
 
 
 @pytest.fixture
@@ -57,12 +59,12 @@ def test_fault_U10_a_point_of_an_own_module_likewise() -> None:
     def note(tensor: Any, hook: Any) -> None:
         called.append(hook.name)
 
-    own.run_with_hooks(1.0, fwd_hooks=[(own.hook_one, note)])
+    own.run_with_hooks(ONE, fwd_hooks=[(own.hook_one, note)])
     own.add_hook(own.hook_two, note)
-    own(1.0)
+    own(ONE)
     assert called == ["hook_one", "hook_two"]
-    assert set(own.run_with_cache(1.0, names_filter=own.hook_one)[1]) == {"hook_one"}
-    assert set(own.run_with_cache(1.0, names_filter=[own.hook_one])[1]) == {"hook_one"}
+    assert set(own.run_with_cache(ONE, names_filter=own.hook_one)[1]) == {"hook_one"}
+    assert set(own.run_with_cache(ONE, names_filter=[own.hook_one])[1]) == {"hook_one"}
 
 
 def test_fault_U10_a_module_that_is_no_point_of_the_model_is_refused(m: Any) -> None:
@@ -98,7 +100,7 @@ def test_fault_U6_a_name_of_a_list_that_is_not_there_is_warned_of(m: Any) -> Non
             call(names)
         assert len(told) == 1
     with pytest.warns(UserWarning, match="called 'hook_onX', .*Did you mean 'hook_one'") as told:
-        Own().run_with_cache(1.0, names_filter=["hook_one", "hook_onX"])
+        Own().run_with_cache(ONE, names_filter=["hook_one", "hook_onX"])
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")

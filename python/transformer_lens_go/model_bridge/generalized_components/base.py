@@ -13,6 +13,7 @@ from ..._engine.module import EnginePart, Module
 from ..._engine.params import LazyTable, strided_view
 from ..._engine.parts import Frame
 from ..._engine.run import Question, run
+from ...given import brief
 from ...hook_points import HookPoint
 from ..placement import PlacementMixin
 from ..tree import describe, parts_of, title
@@ -190,7 +191,7 @@ class GeneralizedComponent(EnginePart, PlacementMixin, Module):
         sides = {"output": "hook_out", "input": "hook_in"}
         if hook_name not in sides:
             raise ValueError(
-                f"Hook name {hook_name!r} not supported. Supported names are 'output' and 'input'."
+                f"Hook name {brief(hook_name)} not supported. Supported names are 'output' and 'input'."
             )
         return self._points[sides[hook_name]]
 
