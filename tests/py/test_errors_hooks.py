@@ -205,7 +205,8 @@ def test_tensors_of_other_devices(model: Any, xp: Arrays) -> None:
     away = xp.torch.zeros((2, 6, 4, 8), device="meta")
     with pytest.raises(
         RuntimeError,
-        match=r"the hook at blocks.1.attn.hook_z \(blocks.1.attn.o.hook_in\) returned a .* on device meta; expected float32 .* on cpu",
+        match=r"the hook at blocks.1.attn.hook_z \(blocks.1.attn.o.hook_in\) returned a .* on device meta; "
+        r"expected float32 .* on cpu",
     ):
         model.run_with_hooks(xp.ids(), fwd_hooks=[(Z, lambda z, hook: away)])
     sparse = xp.torch.zeros((2, 6)).to_sparse()
