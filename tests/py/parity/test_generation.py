@@ -34,6 +34,11 @@ def greedy(model: Any, given: Any, **options: Any) -> Any:
     return grown(model, given, do_sample=False, **options)
 
 
+def ones(model: Any) -> torch.Tensor:
+    """The mask of a text without padding."""
+    return torch.ones_like(model.to_tokens(TEXT))
+
+
 def stops_at(token: int) -> Any:
     """A criterion of transformers'."""
     from transformers import StoppingCriteria
@@ -173,10 +178,11 @@ GENERATE: dict[str, Body] = {
     "hf, eos": lambda m: grown(
         m, IDS, "hf_generate", do_sample=False, stop_at_eos=True, eos_token_id=eos_of(m, 2)
     ),
-    "hf, text": lambda m: grown(m, TEXT, "hf_generate", do_sample=False),
+    # with the mask told, as transformers takes BOS for padding where they are one token
+    "hf, text": lambda m: grown(m, TEXT, "hf_generate", do_sample=False, attention_mask=ones(m)),
     "hf, texts": lambda m: grown(m, TEXTS, "hf_generate", do_sample=False),
     "hf, text, tokens": lambda m: grown(
-        m, TEXT, "hf_generate", do_sample=False, return_type="tokens"
+        m, TEXT, "hf_generate", do_sample=False, return_type="tokens", attention_mask=ones(m)
     ),
     "hf, logits": lambda m: with_logits(
         grown(m, IDS, "hf_generate", do_sample=False, output_logits=True)

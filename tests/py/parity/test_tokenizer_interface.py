@@ -24,7 +24,7 @@ from transformers import AutoTokenizer
 from .compare import Outcome
 from .encodings import LISTS
 from .make_tokenizer_testdata import trained
-from .tokenizer_folders import model_folders
+from .tokenizer_folders import as_sentencepiece, model_folders
 from .tokenizer_texts import texts
 
 KINDS = [
@@ -195,6 +195,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Mo
         for file, content in files.items():
             (folder / file).write_bytes(content)
         out[name] = open_both(folder)
+        as_sentencepiece(name, files, out[name][0].backend_tokenizer)
     return out
 
 
@@ -274,6 +275,10 @@ def test_calling_a_tokenizer(folders: dict[str, tuple[Any, ModelTokenizer]], see
                 assert got.value == want.value, where
 
 
+# tokens of infilling that a vocabulary lacks are not put behind it (docs/differences.md)
+DIFFERENT = {("code_llama", what) for what in ("size", "special", "set", "add", "extra")}
+
+
 def test_the_rest_of_the_interface(
     folders: dict[str, tuple[Any, ModelTokenizer]], seed: int
 ) -> None:
@@ -348,6 +353,8 @@ def test_the_rest_of_the_interface(
     }
     for name, (theirs, ours) in folders.items():
         for what, ask in asked.items():
+            if (name, what) in DIFFERENT:
+                continue
             got, want = (outcome(lambda t=t, ask=ask: ask(t)) for t in (ours, theirs))
             if want.error is not None:
                 assert isinstance(got.error, type(want.error)), (name, what, got.error, want.error)

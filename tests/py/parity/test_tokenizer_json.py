@@ -21,7 +21,7 @@ from transformers import AutoTokenizer
 
 from .encodings import Tally, compare_texts, differing
 from .tiny_tokenizers import save_tokenizer
-from .tokenizer_folders import model_folders
+from .tokenizer_folders import as_sentencepiece, model_folders
 from .tokenizer_pairs import KINDS, TRAINED, Both
 from .tokenizer_texts import texts_with
 
@@ -111,6 +111,7 @@ def test_folders_without_a_tokenizer_json(tmp_path: Path, seed: int, everything:
         theirs = AutoTokenizer.from_pretrained(str(folder)).backend_tokenizer
         theirs.no_truncation()
         theirs.no_padding()
+        as_sentencepiece(name, files, theirs)
         written = Tokenizer.from_file(folder).to_str()
         check(tokenizers.Tokenizer.from_str(written), theirs, seed, everything)
         check(Tokenizer.from_str(written), theirs, seed, everything)

@@ -261,6 +261,12 @@ def _charsmap(model: bytes) -> bytes:
     return pb.ModelProto.FromString(model).normalizer_spec.precompiled_charsmap
 
 
+def as_sentencepiece(name: str, files: dict[str, bytes], core: Tokenizer) -> None:
+    """Have transformers' tokenizer of a folder handle spaces as SentencePiece does, where it does not."""
+    if name in _SPACES:
+        spaces_kept(core, **_SPACES[name], rules=_charsmap(files["tokenizer.model"]))
+
+
 def folder_cases(work: Path, rules: str, samples: list[str]) -> dict[str, Any]:
     """Model folders and what transformers' AutoTokenizer makes of texts and pairs with them."""
     from transformers import AutoTokenizer
@@ -284,11 +290,9 @@ def folder_cases(work: Path, rules: str, samples: list[str]) -> dict[str, Any]:
         core = loaded.backend_tokenizer
         core.no_truncation()
         core.no_padding()
-        if name in _SPACES:
-            model = files["tokenizer.model"]
-            spaces_kept(core, **_SPACES[name], rules=_charsmap(model))
-            if _SPACES[name]["scheme"] == "first":
-                check_with_sentencepiece(core, model, samples)
+        as_sentencepiece(name, files, core)
+        if _SPACES.get(name, {}).get("scheme") == "first":
+            check_with_sentencepiece(core, files["tokenizer.model"], samples)
         out["folders"][name] = {
             "files": {file: place(content) for file, content in files.items()},
             # transformers puts CodeLlama's tokens of infilling behind a vocabulary that has none
