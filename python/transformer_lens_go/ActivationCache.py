@@ -103,7 +103,7 @@ class ActivationCache(ResidualStacks):
         if layer is not None and layer < 0:
             layers = self._n_layers if self._n_layers is not None else self._model().cfg.n_layers
             layer = layers + layer
-        return get_act_name(name, layer, place)
+        return get_act_name(name, None if layer is None else int(layer), place)
 
     def __contains__(self, key: object) -> bool:
         return key in self.cache_dict
