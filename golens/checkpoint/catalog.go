@@ -19,7 +19,7 @@ type catalog struct {
 	path    string
 	names   []string
 	entries map[string]Entry
-	blocks  bool // holds quantised tensors, which loading unpacks, so that the mapping may go afterwards
+	blocks  bool // holds quantised tensors; where Load unpacks them all, the mapping goes afterwards
 
 	mu       sync.RWMutex // held for reading while mapped memory is read
 	storages []*tensor.Storage
@@ -119,14 +119,14 @@ func (c *catalog) LoadRaw(name string) (*tensor.Tensor, error) {
 	if dtype == notRaw {
 		dtype, shape = tensor.Uint8, e.byteShape()
 	}
-	if e.offset%dtype.Size() == 0 {
+	if dtype.Blocked() || e.offset%dtype.Size() == 0 { // blocks are read byte by byte, wherever they lie
 		return c.wrap(name)(tensor.FromStorage(e.storage, e.offset, dtype, shape, nil))
 	}
 	t, err := tensor.New(dtype, shape...)
 	if err != nil {
 		return c.wrap(name)(nil, err)
 	}
-	copy(t.Storage().Bytes(), e.data())
+	copy(t.Bytes(), e.data())
 	return t, nil
 }
 

@@ -65,8 +65,8 @@ type Source interface {
 	// never reach the file), unless it is small in a quantised file; else widened into memory of its own. Wider values
 	// are rounded to the nearest.
 	Load(name string) (*tensor.Tensor, error)
-	// LoadRaw gives what is stored in its own dtype, viewed where alignment allows. Kinds that no tensor.DType
-	// describes (quantised blocks among them) come as Uint8, the last dimension counting bytes.
+	// LoadRaw gives what is stored in its own dtype, blocks of Q8_0 and Q4_1 as they are, viewed where alignment allows.
+	// Kinds that no tensor.DType describes (the other blocks among them) come as Uint8, the last dimension counting bytes.
 	LoadRaw(name string) (*tensor.Tensor, error)
 	Close() error
 }

@@ -103,6 +103,12 @@ func TestKindTable(t *testing.T) {
 		if info.name == "" || info.length < 1 || info.bytes < 1 {
 			t.Errorf("kind %d: %+v", k, info)
 		}
+		if info.dtype == notRaw {
+			continue
+		}
+		if length, size := info.dtype.Block(); length != info.length || size != info.bytes {
+			t.Errorf("%s has blocks of %d in %d bytes, %s of %d in %d", info.name, info.length, info.bytes, info.dtype, length, size)
+		}
 	}
 	for _, c := range []struct {
 		shape []uint64

@@ -359,37 +359,3 @@ func TestLayoutsOfParameters(t *testing.T) {
 		t.Error("llama stores Linear weights as they are")
 	}
 }
-
-func TestUnpermuteQK(t *testing.T) {
-	x, err := tensor.FromFloat32s([]float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 12)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Release()
-	for heads, want := range map[int][]float32{
-		1: {0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11},
-		2: {0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11},
-		6: {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
-	} {
-		y, err := UnpermuteQK(x, heads)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sameBits(t, "unpermuted", y.Float32s(), want)
-		y.Release()
-	}
-	empty, _ := tensor.New(tensor.Float32, 12, 0)
-	if y, err := UnpermuteQK(empty, 2); err != nil || y.Len() != 0 {
-		t.Errorf("no columns: %v", err)
-	}
-	ints, _ := tensor.New(tensor.Int64, 12)
-	scalar, _ := tensor.New(tensor.Float32)
-	for what, err := range map[string]error{
-		"no heads": second(UnpermuteQK(x, 0)), "odd rows": second(UnpermuteQK(x, 4)), "rows of no head": second(UnpermuteQK(x, 5)),
-		"integers": second(UnpermuteQK(ints, 2)), "scalar": second(UnpermuteQK(scalar, 1)),
-	} {
-		if err == nil {
-			t.Errorf("%s: no error", what)
-		}
-	}
-}

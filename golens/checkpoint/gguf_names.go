@@ -136,24 +136,23 @@ func (g *GGUF) PermutedHeads(hfName string) (int, error) {
 
 // UnpermuteQK undoes, in a new tensor, the reordering of query and key rows that llama.cpp's converter does for
 // models of architecture llama: within each head, file rows 2i and 2i+1 are model rows i and i + d_head/2.
-// t is [n_heads·d_head, …], weight or bias.
+// t is [n_heads·d_head, …], weight or bias, of numbers or of blocks along its rows: these are moved whole.
 func UnpermuteQK(t *tensor.Tensor, nHeads int) (*tensor.Tensor, error) {
 	shape := t.Shape()
-	from := t.Float32s()
-	if from == nil || len(shape) == 0 {
-		return nil, fmt.Errorf("checkpoint: unpermute query or key rows: got %v %v, expected contiguous float32 with rows", t.DType(), shape)
+	if !t.Contiguous() || len(shape) == 0 || t.DType().Blocked() && len(shape) < 2 || !t.DType().Floating() && !t.DType().Blocked() {
+		return nil, fmt.Errorf("checkpoint: unpermute query or key rows: got %v %v, expected contiguous rows of real numbers or blocks", t.DType(), shape)
 	}
 	if nHeads <= 0 || shape[0]%(2*nHeads) != 0 {
 		return nil, fmt.Errorf("checkpoint: unpermute query or key rows: %d rows are no even number of rows for each of %d heads", shape[0], nHeads)
 	}
-	result, err := tensor.New(tensor.Float32, shape...)
+	result, err := tensor.New(t.DType(), shape...)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: unpermute query or key rows: %w", err)
 	}
+	from, to := t.Bytes(), result.Bytes()
 	if len(from) == 0 {
 		return result, nil
 	}
-	to := result.Float32s()
 	dHead, width := shape[0]/nHeads, len(from)/shape[0]
 	for row := range shape[0] {
 		head, inHead := row/dHead, row%dHead

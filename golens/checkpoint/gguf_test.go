@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -135,13 +136,46 @@ func TestGGUFRawBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	x, err := g.LoadRaw("Q4_K")
+	for name, want := range map[string]struct {
+		dtype string
+		row   int
+	}{"Q4_K": {"uint8", 2 * 144}, "Q4_1": {"Q4_1", 2 * 256}, "Q8_0": {"Q8_0", 2 * 256}} {
+		x, err := g.LoadRaw(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shape := []int{3, want.row}; !slices.Equal(x.Shape(), shape) || x.DType().String() != want.dtype {
+			t.Errorf("raw %s is %v %v, want %v %v", name, x.DType(), x.Shape(), want.dtype, shape)
+		}
+		if e, _ := g.Entry(name); !bytes.Equal(x.Bytes(), e.data()) || x.Storage() == nil || x.Storage().Len() <= e.Bytes() {
+			t.Errorf("raw %s is not the file's own bytes, mapped", name)
+		}
+		x.Release()
+	}
+}
+
+// Blocks outlive the file that they are mapped from, wherever they begin in it.
+func TestGGUFBlocksAnywhere(t *testing.T) {
+	b := ggufHead(3, 2, 1).str("general.alignment").u32(ggufUint32).u32(1)
+	b = b.tensorInfo("a", 24, 0, 1).tensorInfo("q", 8, 1, 32, 2)
+	blocks := make([]byte, 68)
+	for i := range blocks {
+		blocks[i] = byte(i)
+	}
+	for len(b)%2 != 0 { // so that blocks begin at an odd byte
+		b = ggufHead(3, 2, 1).str("general.alignment").u32(ggufUint32).u32(1).tensorInfo("aa", 24, 0, 1).tensorInfo("q", 8, 1, 32, 2)
+	}
+	g := openGGUFBytes(t, append(append(b, 0), blocks...))
+	q, err := g.LoadRaw("q")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.Release()
-	if want := []int{3, 2 * 144}; !slices.Equal(x.Shape(), want) || x.DType().String() != "uint8" {
-		t.Errorf("raw Q4_K is %v %v, want uint8 %v", x.DType(), x.Shape(), want)
+	defer q.Release()
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if uintptr(q.Pointer())%2 == 0 || !bytes.Equal(q.Bytes(), blocks) {
+		t.Errorf("blocks at %#x are % x", uintptr(q.Pointer()), q.Bytes())
 	}
 }
 

@@ -89,9 +89,9 @@ var kinds = [...]kindInfo{
 	U16:     {"U16", 1, 2, notRaw, widenU16},
 	U8:      {"U8", 1, 1, tensor.Uint8, widenU8},
 	Bool:    {"BOOL", 1, 1, tensor.Bool, widenBool},
-	Q8_0:    {"Q8_0", 32, 34, notRaw, dequantQ8_0},
+	Q8_0:    {"Q8_0", 32, 34, tensor.Q8_0, dequantQ8_0},
 	Q4_0:    {"Q4_0", 32, 18, notRaw, dequantQ4_0},
-	Q4_1:    {"Q4_1", 32, 20, notRaw, dequantQ4_1},
+	Q4_1:    {"Q4_1", 32, 20, tensor.Q4_1, dequantQ4_1},
 	Q5_0:    {"Q5_0", 32, 22, notRaw, dequantQ5_0},
 	Q5_1:    {"Q5_1", 32, 24, notRaw, dequantQ5_1},
 	Q2_K:    {"Q2_K", 256, 84, notRaw, dequantQ2_K},
@@ -171,7 +171,7 @@ func countElements(shape []uint64) (uint64, bool) {
 	return product, true
 }
 
-// DType is the tensor dtype of a kind's numbers, where one describes them.
+// DType is the tensor dtype of a kind's numbers or blocks, where one describes them.
 func (k Kind) DType() (tensor.DType, bool) {
 	if int(k) >= len(kinds) || kinds[k].dtype == notRaw {
 		return 0, false

@@ -20,7 +20,7 @@ func (t *Tensor) Dense() (*gorgonia.Dense, error) {
 	if !ok {
 		return nil, fmt.Errorf("tensor: gorgonia has no %s", t.dtype)
 	}
-	return gorgonia.New(gorgonia.WithShape(t.shape...), gorgonia.Of(kind), gorgonia.FromMemory(uintptr(t.Pointer()), uintptr(t.Len()*t.dtype.Size()))), nil
+	return gorgonia.New(gorgonia.WithShape(t.shape...), gorgonia.Of(kind), gorgonia.FromMemory(uintptr(t.Pointer()), uintptr(t.dtype.Bytes(t.Len())))), nil
 }
 
 // FromDense copies a gorgonia Dense into a tensor of the engine.

@@ -7,10 +7,11 @@ import (
 	"math"
 )
 
-// DType is the type of a tensor's elements.
+// DType is the type of a tensor's elements, or the form of blocks in which elements are stored together.
 type DType uint8
 
-// The element types that a tensor may have.
+// The types that a tensor may have. The last ones are GGUF's blocks: forms in which weights are stored, not types in
+// which anything is computed.
 const (
 	Float32 DType = iota
 	Float64
@@ -20,27 +21,50 @@ const (
 	Int32
 	Uint8
 	Bool
+	Q8_0
+	Q4_1
 )
 
+// dtypes says how many elements lie in how many bytes. A form whose blocks have one length and one size is one line.
 var dtypes = [...]struct {
-	name string
-	size int
-	code int32 // DLPack type code
+	name          string
+	length, bytes int
+	code          int32 // DLPack type code
 }{
-	Float32:  {"float32", 4, 2},
-	Float64:  {"float64", 8, 2},
-	Float16:  {"float16", 2, 2},
-	BFloat16: {"bfloat16", 2, 4},
-	Int64:    {"int64", 8, 0},
-	Int32:    {"int32", 4, 0},
-	Uint8:    {"uint8", 1, 1},
-	Bool:     {"bool", 1, 6},
+	Float32:  {"float32", 1, 4, 2},
+	Float64:  {"float64", 1, 8, 2},
+	Float16:  {"float16", 1, 2, 2},
+	BFloat16: {"bfloat16", 1, 2, 4},
+	Int64:    {"int64", 1, 8, 0},
+	Int32:    {"int32", 1, 4, 0},
+	Uint8:    {"uint8", 1, 1, 1},
+	Bool:     {"bool", 1, 1, 6},
+	Q8_0:     {"Q8_0", 32, 34, noDLPack},
+	Q4_1:     {"Q4_1", 32, 20, noDLPack},
 }
 
-// Size is the number of bytes of one element.
-func (d DType) Size() int { return dtypes[d].size }
+// noDLPack marks dtypes that other languages have no name for.
+const noDLPack = -1
 
-// String is the name that NumPy and torch use.
+// Block is how many elements are stored together, and in how many bytes: 1 and its size for a plain dtype.
+func (d DType) Block() (length, bytes int) { return dtypes[d].length, dtypes[d].bytes }
+
+// Blocked reports whether elements are stored in blocks of more than one. Such a tensor is dense along its last axis,
+// which is a whole number of blocks; its other axes may have any strides that are.
+func (d DType) Blocked() bool { return dtypes[d].length > 1 }
+
+// Bytes is what n elements take that lie one behind the other: whole blocks.
+func (d DType) Bytes(n int) int { return n / dtypes[d].length * dtypes[d].bytes }
+
+// Size is the number of bytes of one element; 0 where it has none of its own (see Bytes).
+func (d DType) Size() int {
+	if d.Blocked() {
+		return 0
+	}
+	return dtypes[d].bytes
+}
+
+// String is the name that NumPy and torch use; a form of blocks has GGUF's.
 func (d DType) String() string {
 	if int(d) < len(dtypes) {
 		return dtypes[d].name
@@ -65,16 +89,19 @@ func (d DType) Lowest() float64 {
 	}
 }
 
-func (d DType) dlpack() int32 { return dtypes[d].code | int32(dtypes[d].size*8)<<8 }
+// dlpack is DLPack's code and bits; false for dtypes that it has none for.
+func (d DType) dlpack() (int32, bool) {
+	return dtypes[d].code | int32(dtypes[d].bytes*8)<<8, dtypes[d].code != noDLPack
+}
 
-// ParseDType finds a dtype by its name, with or without a "torch." in front.
+// ParseDType finds a plain dtype by its name, with or without a "torch." in front.
 func ParseDType(name string) (DType, error) {
 	short := name
 	if len(short) > 6 && short[:6] == "torch." {
 		short = short[6:]
 	}
 	for i, d := range dtypes {
-		if d.name == short {
+		if d.name == short && !DType(i).Blocked() {
 			return DType(i), nil
 		}
 	}

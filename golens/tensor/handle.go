@@ -19,12 +19,19 @@ var ErrStaleHandle = errors.New("tensor: unknown or closed handle")
 type Handle int64
 
 // Export gives out a handle that keeps the tensor's storage alive until Close, and each view made of it beyond.
+// Blocks have no elements that another language could read: they are refused.
 func (t *Tensor) Export() (Handle, error) {
+	dtype, ok := t.dtype.dlpack()
+	if !ok {
+		length, bytes := t.dtype.Block()
+		return 0, fmt.Errorf("tensor: a %s tensor of shape %v cannot be handed out as it is stored, %d values in %d bytes: widen it to float32 first",
+			t.dtype, t.shape, length, bytes)
+	}
 	var shape, strides [MaxDims]C.int64_t
 	for i := range t.shape {
 		shape[i], strides[i] = C.int64_t(t.shape[i]), C.int64_t(t.strides[i])
 	}
-	h := C.tlg_handle_new(t.storage.c, C.int64_t(t.offset), C.int32_t(t.dtype.dlpack()), C.int32_t(len(t.shape)), &shape[0], &strides[0])
+	h := C.tlg_handle_new(t.storage.c, C.int64_t(t.offset), C.int32_t(dtype), C.int32_t(len(t.shape)), &shape[0], &strides[0])
 	if h == 0 {
 		return 0, ErrOutOfMemory
 	}
@@ -43,8 +50,8 @@ func Import(h Handle) (*Tensor, error) {
 		t.shape = append(t.shape, int(c.shape[i]))
 		t.strides = append(t.strides, int(c.strides[i]))
 	}
-	for i, d := range dtypes {
-		if DType(i).dlpack() == int32(c.dtype) && d.size > 0 {
+	for i := range dtypes {
+		if code, ok := DType(i).dlpack(); ok && code == int32(c.dtype) {
 			t.dtype = DType(i)
 		}
 	}

@@ -27,10 +27,13 @@ type Tensor struct {
 // New makes an uninitialised contiguous tensor.
 func New(dt DType, shape ...int) (*Tensor, error) {
 	n, err := elements(shape)
+	if err == nil {
+		err = checkBlocks(dt, shape, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s, err := NewStorage(n * dt.Size())
+	s, err := NewStorage(dt.Bytes(n))
 	if err != nil {
 		return nil, err
 	}
@@ -95,15 +98,37 @@ func checkBounds(bytes, byteOffset int, dt DType, shape, strides []int) error {
 	last := 0
 	for i, n := range shape {
 		if n == 0 {
-			return nil
+			return checkBlocks(dt, shape, nil)
 		}
 		if strides[i] < 0 {
 			return fmt.Errorf("%w: negative stride %d", ErrShape, strides[i])
 		}
 		last += (n - 1) * strides[i]
 	}
-	if byteOffset < 0 || byteOffset+(last+1)*dt.Size() > bytes {
-		return fmt.Errorf("%w: shape %v strides %v at byte %d needs %d bytes, the storage has %d", ErrShape, shape, strides, byteOffset, byteOffset+(last+1)*dt.Size(), bytes)
+	if err := checkBlocks(dt, shape, strides); err != nil {
+		return err
+	}
+	if need := byteOffset + dt.Bytes(last+1); byteOffset < 0 || need > bytes {
+		return fmt.Errorf("%w: shape %v strides %v at byte %d needs %d bytes, the storage has %d", ErrShape, shape, strides, byteOffset, need, bytes)
+	}
+	return nil
+}
+
+// checkBlocks: the last axis of a blocked tensor is dense and whole blocks, and its rows lie whole blocks apart. nil
+// strides are contiguous.
+func checkBlocks(dt DType, shape, strides []int) error {
+	length, _ := dt.Block()
+	if length == 1 {
+		return nil
+	}
+	last := len(shape) - 1
+	if last < 0 || shape[last]%length != 0 {
+		return fmt.Errorf("%w: %s has blocks of %d along the last axis, which do not fill %v", ErrShape, dt, length, shape)
+	}
+	for i, stride := range strides {
+		if i == last && stride != 1 || i < last && shape[i] > 1 && stride%length != 0 {
+			return fmt.Errorf("%w: %s has blocks of %d along the last axis, which strides %v of %v would take apart", ErrShape, dt, length, strides, shape)
+		}
 	}
 	return nil
 }
@@ -184,9 +209,21 @@ func (t *Tensor) Int64s() []int64 {
 	return unsafe.Slice((*int64)(t.Pointer()), t.Len())
 }
 
-// View is another tensor over the same storage, its first element elemOffset elements behind t's.
+// Bytes is the memory of a contiguous tensor of any dtype, shared with it.
+func (t *Tensor) Bytes() []byte {
+	if !t.Contiguous() {
+		return nil
+	}
+	return unsafe.Slice((*byte)(t.Pointer()), t.dtype.Bytes(t.Len()))
+}
+
+// View is another tensor over the same storage, its first element elemOffset elements behind t's: the first of a block,
+// where t has blocks.
 func (t *Tensor) View(shape, strides []int, elemOffset int) (*Tensor, error) {
-	return FromStorage(t.storage, t.offset+elemOffset*t.dtype.Size(), t.dtype, shape, strides)
+	if length, _ := t.dtype.Block(); elemOffset%length != 0 {
+		return nil, fmt.Errorf("%w: a view that begins within a block: element %d of %s, which has blocks of %d", ErrShape, elemOffset, t.dtype, length)
+	}
+	return FromStorage(t.storage, t.offset+t.dtype.Bytes(elemOffset), t.dtype, shape, strides)
 }
 
 // Reshape is a contiguous tensor's view with another shape of as many elements.
@@ -216,8 +253,7 @@ func (t *Tensor) Clone() (*Tensor, error) {
 
 // CopyFrom writes the elements of a tensor of the same dtype and length into t; both are contiguous.
 func (t *Tensor) CopyFrom(from *Tensor) {
-	n := t.Len() * t.dtype.Size()
-	copy(unsafe.Slice((*byte)(t.Pointer()), n), unsafe.Slice((*byte)(from.Pointer()), n))
+	copy(t.Bytes(), from.Bytes())
 }
 
 // Shared reports whether anybody but the caller can see the memory: another reference, a view, another language.
