@@ -172,6 +172,30 @@ def running(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> 
     return lines
 
 
+# what mixed_lengths shows: key, name in the table, unit
+LASTING = {
+    "growth": ("memory that {runs} runs of mixed lengths add, behind the first quarter", "MB"),
+    "pages": ("pages that each of them has from the system", "pages"),
+}
+
+
+def lasting(model: models.Model, runs: int, wanted: Callable[[str], bool]) -> list[Line]:
+    """Memory and page faults over many runs of mixed lengths, half of them with everything cached."""
+    lines = {
+        key: Line(what.format(runs=f"{runs:,}"), model.name, unit)
+        for key, (what, unit) in LASTING.items()
+    }
+    if not any(wanted(line.what) for line in lines.values()):
+        return []
+    for module in (PEER, OURS):
+        with Process(module) as process:
+            process.ask("import", with_torch=True)
+            process.ask("load", source=model.source)
+            for key, value in process.ask("mixed_lengths", runs=runs).items():
+                (lines[key].peer if module == PEER else lines[key].ours).append(value)
+    return [line for line in lines.values() if wanted(line.what)]
+
+
 def hook_costs(cache: Path, rounds: int, repeats: int) -> list[Line]:
     """What a hook that does nothing adds to a forward, in microseconds."""
     model = models.tiny(cache)
@@ -271,6 +295,7 @@ def main() -> None:
     for model in chosen:
         lines += running(model, rounds, wanted)
         lines += startup(model, starts, wanted)
+    lines += lasting(chosen[-1], 200 if options.quick else 2000, wanted)
     if wanted("a hook that does nothing"):
         lines += hook_costs(options.cache, rounds, 50 if options.quick else 300)
     lines += own_modules(rounds, 50 if options.quick else 300, wanted)

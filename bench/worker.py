@@ -109,6 +109,15 @@ class Worker:
         with torch.no_grad():
             return rows.own_module_cost(self.module, repeats, time.perf_counter)
 
+    def do_mixed_lengths(self, runs: int) -> dict[str, Any]:
+        """What the last three quarters of many runs took of the system."""
+        import torch
+
+        from . import lasting
+
+        with torch.no_grad():
+            return lasting.mixed_lengths(self.model, runs)
+
     def do_logits(self) -> dict[str, Any]:
         """A few logits, by which run.py sees that all libraries computed the same."""
         import torch

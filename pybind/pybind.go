@@ -72,10 +72,15 @@ func SetThreads(n int64) (out int64, err error) {
 // Threads is how many threads kernels use.
 func Threads() int64 { return int64(kernels.Threads()) }
 
-// SetPoolLimit bounds the memory in bytes that freed tensors leave for reuse; 0 empties the pool.
-func SetPoolLimit(bytes int64) int64 {
-	tensor.SetPoolLimit(bytes)
-	return bytes
+// EmptyPool gives the system the memory that released tensors left for what comes next; it returns the bytes that rest
+// still.
+func EmptyPool() (resting int64, err error) {
+	defer guard(&err)
+	if err := enter(); err != nil {
+		return 0, err
+	}
+	tensor.EmptyPool()
+	return tensor.Count().PoolBytes, nil
 }
 
 // OpenBackend tries to open oneDNN at a path, and says what products run on.

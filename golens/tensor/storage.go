@@ -8,7 +8,6 @@ package tensor
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -16,15 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrOutOfMemory is returned when memory for a tensor could not be had.
-var ErrOutOfMemory = errors.New("tensor: out of memory")
-
 // Storage is memory that tensors share. It is counted: Retain and Release may be called from any goroutine,
 // and its owner (the pool, a mapping, a Python object) has the memory back when the last reference is released.
 type Storage struct{ c *C.tlg_storage }
 
-// NewStorage takes bytes of uninitialised memory, 64-byte aligned, from the recycling pool.
+// NewStorage takes bytes of uninitialised memory, 64-byte aligned, from the recycling pool. What cannot fit is
+// refused (Fits) rather than begun.
 func NewStorage(bytes int) (*Storage, error) {
+	if err := Fits("a tensor", int64(bytes)); err != nil {
+		return nil, err
+	}
 	c := C.tlg_storage_new(C.int64_t(bytes))
 	if c == nil {
 		return nil, fmt.Errorf("%w: %d bytes were asked for", ErrOutOfMemory, bytes)
@@ -89,7 +89,8 @@ func (s *Storage) Retain() *Storage {
 // Release drops a reference; the last one frees.
 func (s *Storage) Release() { C.tlg_storage_release(s.c) }
 
-// Counts says what is alive in the whole process: for leak tests and memory reports.
+// Counts says what is alive in the whole process, and how many bytes rest in the pool for what comes next: for leak
+// tests and memory reports.
 type Counts struct {
 	Storages, Bytes, Handles, Exported, PoolBytes int64
 }
@@ -101,6 +102,3 @@ func Count() Counts {
 		Exported: int64(C.tlg_count(3)), PoolBytes: int64(C.tlg_count(4)),
 	}
 }
-
-// SetPoolLimit bounds the memory that freed tensors leave for reuse; 0 empties the pool.
-func SetPoolLimit(bytes int64) { C.tlg_pool_limit(C.int64_t(bytes)) }

@@ -27,7 +27,7 @@ struct tlg_storage {
     void *data;   /* 64-byte aligned when it is the pool's */
     int64_t bytes;
     const tlg_owner *owner;
-    intptr_t whose; /* the owner's own: a size class, a Python object */
+    intptr_t whose; /* the owner's own: an extent of the pool, a Python object */
 };
 
 /* A tensor as other languages see it. Strides count elements; dtype is DLPack's code | bits << 8.
@@ -72,5 +72,4 @@ const tlg_native_api *tlg_native(void);
 /* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in
  * the pool */
 int64_t tlg_count(int which);
-void tlg_pool_limit(int64_t bytes);
 #endif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import hook_points, utilities
 from ._completion import teach_ipython
+from ._engine.model import empty_cache
 from ._not_built import install, names_of
 from ._version import __version__
 from .ActivationCache import ActivationCache
@@ -25,6 +26,7 @@ __all__ = [
     "TransformerLensKeyValueCache",
     "TransformerLensKeyValueCacheEntry",
     "__version__",
+    "empty_cache",
     "hook_points",
     "utilities",
 ]

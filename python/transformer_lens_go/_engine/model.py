@@ -15,7 +15,7 @@ from .params import ParameterStore
 from .parts import PartTable
 from .tokenizer import EngineTokenizer
 
-__all__ = ["EngineModel", "counts"]
+__all__ = ["EngineModel", "counts", "empty_cache"]
 
 
 class EngineModel:
@@ -178,5 +178,19 @@ def _in_rows(tensor: Any) -> Any:
 
 
 def counts() -> dict[str, int]:
-    """What the engine holds now: storages and their bytes, handles, exported tensors, models, runs."""
+    """What the engine holds now: storages and their bytes, handles, exported tensors, models, runs; `PoolBytes`."""
     return json.loads(errors.call(go.Counts))
+
+
+def empty_cache() -> None:
+    """Gives the system the memory that the engine keeps for its next run.
+
+    What a run no longer needs rests in the engine, because fresh memory costs more than most of the work done in it;
+    what long nobody used goes back by itself as runs go on. This gives all of it back at once, as
+    `torch.cuda.empty_cache` does: behind a large run, or where others need the memory. Arrays, caches and models that
+    are alive keep theirs. Any thread may call it, also while models run.
+
+    Raises:
+        RuntimeError: In a forked child process.
+    """
+    errors.call(go.EmptyPool)
