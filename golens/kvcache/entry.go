@@ -205,6 +205,13 @@ func (e *Entry) begin(b backend.Backend, n int) error {
 	return err
 }
 
+// wants is how many bytes of new memory n more positions take.
+func (e *Entry) wants(n int) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.keys.wants(n) + e.values.wants(n)
+}
+
 func (e *Entry) end(done bool) {
 	e.keys.shut(done)
 	e.values.shut(done)
@@ -222,7 +229,7 @@ type series struct {
 // past moves to new memory first: so views never change, nor do writes to an old view reach what comes later.
 func (s *series) open(b backend.Backend, n int) error {
 	had := s.past.Dim(1)
-	if s.room == nil || s.room.Dim(1) < had+n || s.room.Storage().Refs() > 2 {
+	if s.moves(n) {
 		if err := s.move(b, had+n); err != nil {
 			return err
 		}
@@ -235,15 +242,36 @@ func (s *series) open(b backend.Backend, n int) error {
 	return nil
 }
 
-// move takes memory for at least n positions, twice what there was if that was too little, and copies the past to it.
-func (s *series) move(b backend.Backend, n int) error {
-	capacity := max(leastRoom, n)
-	if s.room != nil {
-		capacity = s.room.Dim(1)
-		if capacity < n {
-			capacity = max(2*capacity, n)
-		}
+// moves reports whether room for n more positions takes new memory.
+func (s *series) moves(n int) bool {
+	return s.room == nil || s.room.Dim(1) < s.past.Dim(1)+n || s.room.Storage().Refs() > 2
+}
+
+// capacity is how many positions memory for at least n has room for: twice what there was if that was too little.
+func (s *series) capacity(n int) int {
+	if s.room == nil {
+		return max(leastRoom, n)
 	}
+	had := s.room.Dim(1)
+	if had < n {
+		return max(2*had, n)
+	}
+	return had
+}
+
+// wants is how many bytes of new memory room for n more positions takes.
+func (s *series) wants(n int) int64 {
+	if s.past == nil || !s.moves(n) {
+		return 0
+	}
+	shape := s.past.Shape()
+	bytes := float64(shape[0]) * float64(s.capacity(shape[1]+n)) * float64(shape[2]*shape[3]*s.past.DType().Size())
+	return int64(min(bytes, 1<<62)) // a cache beyond all memory, not an overflow
+}
+
+// move takes memory for at least n positions and copies the past to it.
+func (s *series) move(b backend.Backend, n int) error {
+	capacity := s.capacity(n)
 	shape := s.past.Shape()
 	room, err := b.Alloc(s.past.DType(), shape[0], capacity, shape[2], shape[3])
 	if err != nil {

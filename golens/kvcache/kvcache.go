@@ -4,6 +4,7 @@ package kvcache
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
@@ -59,6 +60,18 @@ func (c *Cache) Release() {
 	}
 	c.Mask.Release()
 	c.Mask = nil
+}
+
+// fits reports an error if the memory cannot be had that layers first to last-1 take for n more positions.
+func (c *Cache) fits(first, last, n int) error {
+	var bytes int64
+	for layer := first; layer < last; layer++ {
+		if e := c.Entries[layer]; e != nil && !c.isFrozen(layer) {
+			bytes += e.wants(n)
+		}
+	}
+	what := fmt.Sprintf("the KV cache of %d layers, to hold %d positions more,", last-first, n)
+	return tensor.Fits(what, bytes)
 }
 
 // Freeze keeps runs that are given this cache from adding to it, so that many continuations can share it.

@@ -3,7 +3,9 @@ package kvcache_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -235,5 +237,32 @@ func TestReleasedEntries(t *testing.T) {
 		if !errors.Is(err, kvcache.ErrMismatch) {
 			t.Errorf("%s of a released entry: %v", name, err)
 		}
+	}
+}
+
+func TestACacheThatCannotFitIsRefused(t *testing.T) {
+	want := kvcache.Shape{DType: tensor.Float32, Heads: 8, DHead: 64, Batch: 64, Layers: 3}
+	c, err := kvcache.New(cpu.CPU{}, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	before := tensor.Count()
+	c.FreezeLayer(2, true)
+	const n = 1 << 26 // of two layers that grow
+	_, err = c.Begin(cpu.CPU{}, want, 0, 3, n)
+	if sum := fmt.Sprintf("(%d bytes)", int64(2*2*64*n*8*64*4)); !errors.Is(err, tensor.ErrOutOfMemory) || !strings.Contains(err.Error(), sum) {
+		t.Errorf("%v, want an error that names %s", err, sum)
+	}
+	if now := tensor.Count(); now.Bytes != before.Bytes {
+		t.Errorf("%d bytes were taken", now.Bytes-before.Bytes)
+	}
+	turn, err := c.Begin(cpu.CPU{}, want, 0, 3, 4)
+	if err != nil {
+		t.Fatal("after a refusal:", err)
+	}
+	turn.End(true)
+	if c.Len() != 4 {
+		t.Errorf("%d positions", c.Len())
 	}
 }

@@ -30,6 +30,9 @@ func (c *Cache) Begin(b backend.Backend, want Shape, first, last, n int) (*Turn,
 	if len(c.Entries) != want.Layers {
 		return nil, fmt.Errorf("%w: it has %d layers, the model has %d", ErrMismatch, len(c.Entries), want.Layers)
 	}
+	if err := c.fits(first, last, n); err != nil {
+		return nil, err
+	}
 	t := &Turn{First: first, Last: last}
 	for layer := first; layer < last; layer++ {
 		if err := t.take(b, c.Entries[layer], layer, want, n, c.isFrozen(layer)); err != nil {
