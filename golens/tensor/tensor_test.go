@@ -113,29 +113,6 @@ func TestMapFileNeverWritesBack(t *testing.T) {
 	}
 }
 
-func TestDense(t *testing.T) {
-	a, _ := FromFloat32s([]float32{1, 2, 3, 4, 5, 6}, 2, 3)
-	defer a.Release()
-	d, err := a.Dense()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.SetAt(float32(9), 1, 2); err != nil {
-		t.Fatal(err)
-	}
-	if a.Float32s()[5] != 9 {
-		t.Error("gorgonia's view does not share the memory")
-	}
-	b, err := FromDense(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Release()
-	if b.Float32s()[5] != 9 {
-		t.Errorf("copied %v", b.Float32s())
-	}
-}
-
 func TestForgetKeepsTheFilesBytes(t *testing.T) {
 	page := os.Getpagesize()
 	content := make([]byte, 3*page)

@@ -9,62 +9,62 @@ import (
 	"strings"
 	"testing"
 
+	gorgonia "gorgonia.org/tensor"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/hooked"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // scaler doubles its input, and then adds one.
-type scaler struct{ *model.HookedRootModule }
+type scaler struct{ *hooked.HookedRootModule }
 
 func newScaler() (*scaler, error) {
-	root, err := model.NewHookedRootModule("blocks.0.hook_in", "blocks.0.attn.hook_q", "hook_out")
+	root, err := hooked.New("blocks.0.hook_in", "blocks.0.attn.hook_q", "hook_out")
 	if err != nil {
 		return nil, err
 	}
 	return &scaler{root}, nil
 }
 
-func apply(t *tensor.Tensor, f func(float32) float32) (*tensor.Tensor, error) {
-	out, err := tensor.New(tensor.Float32, t.Shape()...)
+// dense is what gorgonia computed.
+func dense(t gorgonia.Tensor, err error) (*gorgonia.Dense, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, v := range t.Float32s() {
-		out.Float32s()[i] = f(v)
-	}
-	return out, nil
+	return t.(*gorgonia.Dense), nil
 }
 
-// forward passes what it computes through the hook points; x stays the caller's.
-func (s *scaler) forward(x *tensor.Tensor) (*tensor.Tensor, error) {
-	h, err := s.Pass("blocks.0.hook_in", x.Retain())
+// forward passes what it computes through the hook points; x stays as it is.
+func (s *scaler) forward(x *gorgonia.Dense) (*gorgonia.Dense, error) {
+	h, err := s.Pass("blocks.0.hook_in", x)
 	if err != nil {
 		return nil, err
 	}
-	defer h.Release()
-	q, err := apply(h, func(v float32) float32 { return 2 * v })
+	q, err := dense(gorgonia.Mul(h, float32(2)))
 	if err != nil {
 		return nil, err
 	}
 	if q, err = s.Pass("blocks.0.attn.hook_q", q); err != nil {
 		return nil, err
 	}
-	defer q.Release()
-	out, err := apply(q, func(v float32) float32 { return v + 1 })
+	out, err := dense(gorgonia.Add(q, float32(1)))
 	if err != nil {
 		return nil, err
 	}
 	return s.Pass("hook_out", out)
 }
 
-func zeroFirst(t *tensor.Tensor, _ *hook.Point) (*tensor.Tensor, error) {
-	t.Float32s()[0] = 0
+func floats(d *gorgonia.Dense) []float32 { return d.Data().([]float32) }
+
+func zeroFirst(d *gorgonia.Dense, _ *hook.Point) (*gorgonia.Dense, error) {
+	floats(d)[0] = 0
 	return nil, nil
 }
 
-func tripled(t *tensor.Tensor, _ *hook.Point) (*tensor.Tensor, error) {
-	return apply(t, func(v float32) float32 { return 3 * v })
+func tripled(d *gorgonia.Dense, _ *hook.Point) (*gorgonia.Dense, error) {
+	return dense(gorgonia.Mul(d, float32(3)))
 }
 
 // A module of one's own: named hook points, hooks for one run, a cache.
@@ -74,49 +74,41 @@ func Example_hookedRootModule() {
 		fmt.Println(err)
 		return
 	}
-	x, err := tensor.FromFloat32s([]float32{1, 2, 3}, 1, 3)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer x.Release()
-	forward := func() (*tensor.Tensor, error) { return module.forward(x) }
+	x := gorgonia.New(gorgonia.WithShape(1, 3), gorgonia.WithBacking([]float32{1, 2, 3}))
+	forward := func() (*gorgonia.Dense, error) { return module.forward(x) }
 
-	hooks := []model.Hooked{
+	hooks := []hooked.Hook{
 		{Name: "blocks.0.hook_in", Fn: zeroFirst},
 		{Where: func(name string) bool { return strings.HasSuffix(name, "hook_q") }, Fn: tripled},
 	}
-	out, err := module.RunWithHooks(forward, hooks, model.RunOptions{})
+	out, err := module.RunWithHooks(forward, hooks, hooked.RunOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("with hooks:", out.Float32s())
-	out.Release()
+	fmt.Println("with hooks:", floats(out))
 
-	out, cache, err := module.RunWithCache(forward, model.CacheOptions{RemoveBatchDim: true})
+	out, cache, err := module.RunWithCache(forward, hooked.CacheOptions{RemoveBatchDim: true})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer cache.Release()
-	fmt.Println("without:", out.Float32s(), "and x is still", x.Float32s())
-	out.Release()
+	fmt.Println("without:", floats(out), "and x is still", floats(x))
 	for _, name := range cache.Names {
-		fmt.Println(name, cache.Get(name).Shape(), cache.Get(name).Float32s())
+		fmt.Println(name, cache.Get(name).Shape(), floats(cache.Get(name)))
 	}
 	// Output:
 	// with hooks: [1 13 19]
 	// without: [3 5 7] and x is still [1 2 3]
-	// blocks.0.hook_in [3] [1 2 3]
-	// blocks.0.attn.hook_q [3] [2 4 6]
-	// hook_out [3] [3 5 7]
+	// blocks.0.hook_in (3) [1 2 3]
+	// blocks.0.attn.hook_q (3) [2 4 6]
+	// hook_out (3) [3 5 7]
 }
 
 type bench struct {
 	*scaler
 	t *testing.T
-	x *tensor.Tensor
+	x *gorgonia.Dense
 }
 
 func newBench(t *testing.T) bench {
@@ -125,36 +117,24 @@ func newBench(t *testing.T) bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := tensor.FromFloat32s([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 1, 2, 2, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := tensor.Count().Storages
-	t.Cleanup(func() {
-		x.Release()
-		if after := tensor.Count().Storages; after != before-1 {
-			t.Errorf("%d storages are left", after-before+1)
-		}
-	})
+	x := gorgonia.New(gorgonia.WithShape(1, 2, 2, 2), gorgonia.WithBacking([]float32{1, 2, 3, 4, 5, 6, 7, 8}))
 	return bench{s, t, x}
 }
 
-func (b bench) run() (*tensor.Tensor, error) { return b.forward(b.x) }
+func (b bench) run() (*gorgonia.Dense, error) { return b.forward(b.x) }
 
 // names runs, and gives the labels that hooks left.
 func (b bench) called(log *[]string) []string {
 	b.t.Helper()
 	*log = nil
-	out, err := b.run()
-	if err != nil {
+	if _, err := b.run(); err != nil {
 		b.t.Fatal(err)
 	}
-	out.Release()
 	return *log
 }
 
-func noting(log *[]string, label string) hook.Func {
-	return func(*tensor.Tensor, *hook.Point) (*tensor.Tensor, error) {
+func noting(log *[]string, label string) hooked.Func {
+	return func(*gorgonia.Dense, *hook.Point) (*gorgonia.Dense, error) {
 		*log = append(*log, label)
 		return nil, nil
 	}
@@ -163,24 +143,24 @@ func noting(log *[]string, label string) hook.Func {
 func TestLevelsPermanenceAndOrder(t *testing.T) {
 	b := newBench(t)
 	var log []string
-	add := func(label string, o model.AddOptions) {
-		if err := b.AddHook(model.Hooked{Name: "hook_out", Fn: noting(&log, label)}, o); err != nil {
+	add := func(label string, o hooked.AddOptions) {
+		if err := b.AddHook(hooked.Hook{Name: "hook_out", Fn: noting(&log, label)}, o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	one := 1
-	add("first", model.AddOptions{})
-	add("permanent", model.AddOptions{Permanent: true})
-	add("level 1", model.AddOptions{Level: &one})
-	add("prepended", model.AddOptions{Prepend: true})
-	err := b.WithHooks([]model.Hooked{{Name: "hook_out", Fn: noting(&log, "context")}}, model.RunOptions{}, func() error {
+	add("first", hooked.AddOptions{})
+	add("permanent", hooked.AddOptions{Permanent: true})
+	add("level 1", hooked.AddOptions{Level: &one})
+	add("prepended", hooked.AddOptions{Prepend: true})
+	err := b.WithHooks([]hooked.Hook{{Name: "hook_out", Fn: noting(&log, "context")}}, hooked.RunOptions{}, func() error {
 		if b.ContextLevel() != 1 {
 			t.Errorf("level %d", b.ContextLevel())
 		}
 		if got, want := b.called(&log), []string{"prepended", "first", "permanent", "level 1", "context"}; !reflect.DeepEqual(got, want) {
 			t.Errorf("called %v, want %v", got, want)
 		}
-		return b.WithHooks(nil, model.RunOptions{}, func() error { return nil })
+		return b.WithHooks(nil, hooked.RunOptions{}, func() error { return nil })
 	})
 	if err != nil || b.ContextLevel() != 0 {
 		t.Fatal(err, b.ContextLevel())
@@ -206,9 +186,9 @@ func TestLevelsPermanenceAndOrder(t *testing.T) {
 func TestNothingIsHalfAdded(t *testing.T) {
 	b := newBench(t)
 	boom := errors.New("boom")
-	good := model.Hooked{Name: "hook_out", Fn: tripled}
-	for _, hooks := range [][]model.Hooked{{good, {Name: "nowhere", Fn: tripled}}, {good, {Name: "hook_out"}}} {
-		if _, err := b.RunWithHooks(b.run, hooks, model.RunOptions{Keep: true}); err == nil {
+	good := hooked.Hook{Name: "hook_out", Fn: tripled}
+	for _, hooks := range [][]hooked.Hook{{good, {Name: "nowhere", Fn: tripled}}, {good, {Name: "hook_out"}}} {
+		if _, err := b.RunWithHooks(b.run, hooks, hooked.RunOptions{Keep: true}); err == nil {
 			t.Error("no error")
 		}
 	}
@@ -218,13 +198,13 @@ func TestNothingIsHalfAdded(t *testing.T) {
 		}
 		return nil
 	}
-	if err := b.AddPermaHook(model.Hooked{Where: func(string) bool { return true }, Fn: tripled}); !errors.Is(err, boom) {
+	if err := b.AddPermaHook(hooked.Hook{Where: func(string) bool { return true }, Fn: tripled}); !errors.Is(err, boom) {
 		t.Error(err)
 	}
 	if listed, err := b.ListHooks(nil, hook.Both, true); err != nil || len(listed) != 0 || b.ContextLevel() != 0 {
 		t.Errorf("left behind: %+v, %v, level %d", listed, err, b.ContextLevel())
 	}
-	if err := b.AddHook(model.Hooked{Name: "nowhere", Fn: tripled}, model.AddOptions{}); !errors.Is(err, hook.ErrNoPoint) {
+	if err := b.AddHook(hooked.Hook{Name: "nowhere", Fn: tripled}, hooked.AddOptions{}); !errors.Is(err, hook.ErrNoPoint) {
 		t.Error(err)
 	}
 }
@@ -232,15 +212,15 @@ func TestNothingIsHalfAdded(t *testing.T) {
 func TestErrorsAndPanicsLeaveNothing(t *testing.T) {
 	b := newBench(t)
 	boom := errors.New("boom")
-	failing := func(*tensor.Tensor, *hook.Point) (*tensor.Tensor, error) { return nil, boom }
-	if _, _, err := b.RunWithCache(func() (*tensor.Tensor, error) {
-		return b.RunWithHooks(b.run, []model.Hooked{{Name: "hook_out", Fn: failing}}, model.RunOptions{})
-	}, model.CacheOptions{}); !errors.Is(err, boom) {
+	failing := func(*gorgonia.Dense, *hook.Point) (*gorgonia.Dense, error) { return nil, boom }
+	if _, _, err := b.RunWithCache(func() (*gorgonia.Dense, error) {
+		return b.RunWithHooks(b.run, []hooked.Hook{{Name: "hook_out", Fn: failing}}, hooked.RunOptions{})
+	}, hooked.CacheOptions{}); !errors.Is(err, boom) {
 		t.Error(err)
 	}
 	func() {
 		defer func() { _ = recover() }()
-		_ = b.WithHooks([]model.Hooked{{Name: "hook_out", Fn: tripled}}, model.RunOptions{}, func() error { panic("in the body") })
+		_ = b.WithHooks([]hooked.Hook{{Name: "hook_out", Fn: tripled}}, hooked.RunOptions{}, func() error { panic("in the body") })
 	}()
 	if listed, err := b.ListHooks(nil, hook.Both, true); err != nil || len(listed) != 0 || b.ContextLevel() != 0 {
 		t.Errorf("left behind: %+v, %v, level %d", listed, err, b.ContextLevel())
@@ -250,48 +230,42 @@ func TestErrorsAndPanicsLeaveNothing(t *testing.T) {
 func TestCaches(t *testing.T) {
 	b := newBench(t)
 	only := func(name string) bool { return name == "blocks.0.attn.hook_q" || name == "hook_out" }
-	out, cache, err := b.RunWithCache(b.run, model.CacheOptions{Names: only, Positions: []int{-1}})
+	_, cache, err := b.RunWithCache(b.run, hooked.CacheOptions{Names: only, Positions: []int{-1}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.Release()
-	defer cache.Release()
 	// positions are the second axis of heads, else the third
 	for name, want := range map[string][]float32{"blocks.0.attn.hook_q": {10, 12, 14, 16}, "hook_out": {7, 9, 15, 17}} {
-		if got := cache.Get(name); got == nil || !reflect.DeepEqual(got.Float32s(), want) {
+		if got := cache.Get(name); got == nil || !reflect.DeepEqual(floats(got), want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
-	if got := cache.Get("blocks.0.attn.hook_q").Shape(); !reflect.DeepEqual(got, []int{1, 1, 2, 2}) {
+	if got := cache.Get("blocks.0.attn.hook_q").Shape(); !got.Eq(gorgonia.Shape{1, 1, 2, 2}) {
 		t.Errorf("shape %v", got)
 	}
-	if _, _, err := b.RunWithCache(b.run, model.CacheOptions{Positions: []int{2}}); !errors.Is(err, tensor.ErrShape) {
+	if _, _, err := b.RunWithCache(b.run, hooked.CacheOptions{Positions: []int{2}}); !errors.Is(err, tensor.ErrShape) {
 		t.Errorf("position 2 of 2: %v", err)
 	}
 }
 
 func TestWhatIsKeptNeverChanges(t *testing.T) {
 	b := newBench(t)
-	cache, keep := b.CachingHooks(model.CacheOptions{Gradients: true})
-	defer cache.Release()
-	hooks := append(keep, model.Hooked{Name: "hook_out", Fn: zeroFirst})
-	out, err := b.RunWithHooks(b.run, hooks, model.RunOptions{Keep: true, ClearContexts: true})
+	cache, keep := b.CachingHooks(hooked.CacheOptions{Gradients: true})
+	hooks := append(keep, hooked.Hook{Name: "hook_out", Fn: zeroFirst})
+	out, err := b.RunWithHooks(b.run, hooks, hooked.RunOptions{Keep: true, ClearContexts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Release()
-	if out.Float32s()[0] != 0 || cache.Get("hook_out").Float32s()[0] != 3 {
-		t.Errorf("out %v, kept %v", out.Float32s(), cache.Get("hook_out").Float32s())
+	if floats(out)[0] != 0 || floats(cache.Get("hook_out"))[0] != 3 {
+		t.Errorf("out %v, kept %v", floats(out), floats(cache.Get("hook_out")))
 	}
-	grad, err := b.PassGradient("hook_out", out.Retain())
-	if err != nil {
+	if _, err := b.PassGradient("hook_out", out); err != nil {
 		t.Fatal(err)
 	}
-	grad.Release()
-	if got := cache.Get("hook_out_grad"); got == nil || got.Float32s()[1] != out.Float32s()[1] {
+	if got := cache.Get("hook_out_grad"); got == nil || floats(got)[1] != floats(out)[1] {
 		t.Error("the gradient was not kept")
 	}
-	if _, err := b.Pass("nowhere", out.Retain()); !errors.Is(err, hook.ErrNoPoint) {
+	if _, err := b.Pass("nowhere", out); !errors.Is(err, hook.ErrNoPoint) {
 		t.Error(err)
 	}
 	if err := b.ResetHooks(true); err != nil {
@@ -302,17 +276,15 @@ func TestWhatIsKeptNeverChanges(t *testing.T) {
 func TestContexts(t *testing.T) {
 	b := newBench(t)
 	p, _ := b.Hooks.Lookup("hook_out")
-	count := func(_ *tensor.Tensor, p *hook.Point) (*tensor.Tensor, error) {
+	count := func(_ *gorgonia.Dense, p *hook.Point) (*gorgonia.Dense, error) {
 		n, _ := p.Context()["n"].(int)
 		p.Context()["n"] = n + 1
 		return nil, nil
 	}
 	for _, clear := range []bool{false, true} {
-		out, err := b.RunWithHooks(b.run, []model.Hooked{{Name: "hook_out", Fn: count}}, model.RunOptions{ClearContexts: clear})
-		if err != nil {
+		if _, err := b.RunWithHooks(b.run, []hooked.Hook{{Name: "hook_out", Fn: count}}, hooked.RunOptions{ClearContexts: clear}); err != nil {
 			t.Fatal(err)
 		}
-		out.Release()
 		if left := len(p.Context()); (left == 0) != clear {
 			t.Errorf("clear %v: %v", clear, p.Context())
 		}
@@ -331,38 +303,34 @@ func TestRootOfAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Tokens.Release()
-	forward := func() (*tensor.Tensor, error) {
+	forward := func() (*gorgonia.Dense, error) {
 		r, err := m.Forward(context.Background(), in)
 		if err != nil {
 			return nil, err
 		}
 		defer r.Release()
-		return r.Output.Retain(), nil
+		return r.Dense()
 	}
 	root := m.Root()
-	clean, cache, err := root.RunWithCache(forward, model.CacheOptions{Names: func(n string) bool { return n == "blocks.0.hook_resid_post" }})
+	clean, cache, err := root.RunWithCache(forward, hooked.CacheOptions{Names: func(n string) bool { return n == "blocks.0.hook_resid_post" }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer clean.Release()
-	defer cache.Release()
 	if !reflect.DeepEqual(cache.Names, []string{"blocks.0.hook_out"}) {
 		t.Errorf("kept %v", cache.Names)
 	}
-	edited, err := root.RunWithHooks(forward, []model.Hooked{{Name: "blocks.0.hook_resid_post", Fn: tripled}}, model.RunOptions{})
+	edited, err := root.RunWithHooks(forward, []hooked.Hook{{Name: "blocks.0.hook_resid_post", Fn: tripled}}, hooked.RunOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer edited.Release()
 	again, err := forward()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.Release()
-	if reflect.DeepEqual(clean.Float32s(), edited.Float32s()) || !reflect.DeepEqual(clean.Float32s(), again.Float32s()) {
+	if reflect.DeepEqual(floats(clean), floats(edited)) || !reflect.DeepEqual(floats(clean), floats(again)) {
 		t.Error("the hook did not count, or stayed")
 	}
-	if err := root.AddHook(model.Hooked{Name: "hook_embed", Dir: hook.Backward, Fn: tripled}, model.AddOptions{}); !errors.Is(err, model.ErrBackward) {
+	if err := root.AddHook(hooked.Hook{Name: "hook_embed", Dir: hook.Backward, Fn: tripled}, hooked.AddOptions{}); !errors.Is(err, model.ErrBackward) {
 		t.Errorf("a hook on gradients: %v", err)
 	}
 }

@@ -1,5 +1,5 @@
 // Runs of a HookedRootModule: with hooks that are there for the length of a call, with a cache; and resets.
-package model
+package hooked
 
 import (
 	"errors"
@@ -7,12 +7,14 @@ import (
 	"strings"
 	"unsafe"
 
+	gorgonia "gorgonia.org/tensor"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // Forward is a computation of one output that passes its values through hook points.
-type Forward func() (*tensor.Tensor, error)
+type Forward func() (*gorgonia.Dense, error)
 
 // RunOptions say what is left of a run's hooks.
 type RunOptions struct {
@@ -22,7 +24,7 @@ type RunOptions struct {
 
 // WithHooks runs body with hooks at a context level of its own. At its end every hook of that level goes that is not
 // permanent, also when body fails or panics.
-func (r *HookedRootModule) WithHooks(hooks []Hooked, o RunOptions, body func() error) (err error) {
+func (r *HookedRootModule) WithHooks(hooks []Hook, o RunOptions, body func() error) (err error) {
 	r.level++
 	defer func() {
 		if !o.Keep {
@@ -36,14 +38,13 @@ func (r *HookedRootModule) WithHooks(hooks []Hooked, o RunOptions, body func() e
 	return body()
 }
 
-// RunWithHooks runs forward with hooks; the caller releases the output.
-func (r *HookedRootModule) RunWithHooks(forward Forward, hooks []Hooked, o RunOptions) (out *tensor.Tensor, err error) {
+// RunWithHooks runs forward with hooks.
+func (r *HookedRootModule) RunWithHooks(forward Forward, hooks []Hook, o RunOptions) (out *gorgonia.Dense, err error) {
 	err = r.WithHooks(hooks, o, func() (err error) {
 		out, err = forward()
 		return err
 	})
 	if err != nil {
-		out.Release()
 		return nil, err
 	}
 	return out, nil
@@ -100,30 +101,21 @@ func (r *HookedRootModule) ListHooks(where func(name string) bool, dir hook.Dire
 	return found, nil
 }
 
-// Cache holds what passed hook points, by name in the order it came. What it holds never changes afterwards.
+// Cache holds what passed hook points, by name in the order it came. What it holds never changes afterwards. 16-bit
+// floats are kept as float32.
 type Cache struct {
 	Names []string
-	by    map[string]*tensor.Tensor
+	by    map[string]*gorgonia.Dense
 }
 
-// Get is the tensor of that name, or nil. It belongs to the cache.
-func (c *Cache) Get(name string) *tensor.Tensor { return c.by[name] }
+// Get is the value of that name, or nil.
+func (c *Cache) Get(name string) *gorgonia.Dense { return c.by[name] }
 
-// Release drops every tensor.
-func (c *Cache) Release() {
-	for _, t := range c.by {
-		t.Release()
-	}
-	c.Names, c.by = nil, map[string]*tensor.Tensor{}
-}
-
-func (c *Cache) put(name string, t *tensor.Tensor) {
-	if old, there := c.by[name]; there {
-		old.Release()
-	} else {
+func (c *Cache) put(name string, d *gorgonia.Dense) {
+	if _, there := c.by[name]; !there {
 		c.Names = append(c.Names, name)
 	}
-	c.by[name] = t
+	c.by[name] = d
 }
 
 // CacheOptions say what to keep.
@@ -135,36 +127,40 @@ type CacheOptions struct {
 	RunOptions
 }
 
-// RunWithCache runs forward and keeps what passes. The caller releases output and cache.
-func (r *HookedRootModule) RunWithCache(forward Forward, o CacheOptions) (*tensor.Tensor, *Cache, error) {
+// RunWithCache runs forward and keeps what passes.
+func (r *HookedRootModule) RunWithCache(forward Forward, o CacheOptions) (*gorgonia.Dense, *Cache, error) {
 	cache, hooks := r.CachingHooks(o)
 	out, err := r.RunWithHooks(forward, hooks, o.RunOptions)
 	if err != nil {
-		cache.Release()
 		return nil, nil, err
 	}
 	return out, cache, nil
 }
 
 // CachingHooks makes hooks that fill a cache, and adds none.
-func (r *HookedRootModule) CachingHooks(o CacheOptions) (*Cache, []Hooked) {
-	cache := &Cache{by: map[string]*tensor.Tensor{}}
+func (r *HookedRootModule) CachingHooks(o CacheOptions) (*Cache, []Hook) {
+	cache := &Cache{by: map[string]*gorgonia.Dense{}}
 	where := o.Names
 	if where == nil {
 		where = func(string) bool { return true }
 	}
 	keep := func(suffix string) hook.Func {
 		return func(t *tensor.Tensor, p *hook.Point) (*tensor.Tensor, error) {
-			kept, err := o.cut(t, p.Name)
+			part, err := o.cut(t, p.Name)
+			if err != nil {
+				return nil, err
+			}
+			defer part.Release()
+			kept, _, err := part.DenseOrCopy()
 			if err == nil {
 				cache.put(p.Name+suffix, kept)
 			}
 			return nil, err
 		}
 	}
-	hooks := []Hooked{{Where: where, Fn: keep("")}}
+	hooks := []Hook{{Where: where, kept: keep("")}}
 	if o.Gradients {
-		hooks = append(hooks, Hooked{Where: where, Dir: hook.Backward, Fn: keep("_grad")})
+		hooks = append(hooks, Hook{Where: where, Dir: hook.Backward, kept: keep("_grad")})
 	}
 	return cache, hooks
 }
