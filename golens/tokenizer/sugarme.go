@@ -21,7 +21,88 @@ var (
 	_ sugarme.Decoder       = SugarmeDecoder{}
 	_ sugarme.PostProcessor = SugarmePostProcessor{}
 	_ sugarnorm.Normalizer  = SugarmeNormalizer{}
+	_ sugarme.Model         = sugarmeVocabulary{}
+	_ sugarme.PreTokenizer  = sugarmeText{}
 )
+
+// Sugarme is a tokenizer of github.com/sugarme/tokenizer that gives the same ids and tokens as t, of texts and pairs,
+// with added tokens in them or not, and decodes to the same text. What it cannot carry exactly is t's own to say:
+// offsets where a text is not UTF-8 and numbers of words (EncodeText); which tokens are special, so that its Decode never
+// leaves one out, and added tokens that the normalizer spells differently (Decode). A truncation or padding that is
+// stored with t is not set.
+func (t *Tokenizer) Sugarme() *sugarme.Tokenizer {
+	theirs := sugarme.NewTokenizer(sugarmeVocabulary{t.SugarmeModel()})
+	theirs.WithPreTokenizer(sugarmeText{t})
+	if t.decoder != nil {
+		theirs.WithDecoder(t.SugarmeDecoder())
+	}
+	if t.post != nil {
+		theirs.WithPostProcessor(t.SugarmePostProcessor())
+	}
+	return theirs
+}
+
+// Sugarme is the encoding as github.com/sugarme/tokenizer has it, exactly; offsets are of characters.
+func (e Encoding) Sugarme() *sugarme.Encoding {
+	out := sugarme.DefaultEncoding()
+	out.Ids, out.Tokens, out.TypeIds = e.IDs, e.Tokens, e.TypeIDs
+	out.AttentionMask, out.SpecialTokenMask, out.Words = e.AttentionMask, e.SpecialTokensMask, e.WordIDs
+	for _, o := range e.Offsets {
+		out.Offsets = append(out.Offsets, []int{o[0], o[1]})
+	}
+	for i, sequence := range e.Sequences {
+		if sequence >= 0 {
+			out.SequenceRanges[sequence] = append(out.SequenceRanges[sequence], i) // a Range is all of its numbers
+		}
+	}
+	for _, part := range e.Overflowing {
+		out.Overflowing = append(out.Overflowing, *part.Sugarme())
+	}
+	return out
+}
+
+// sugarmeVocabulary is the model with the added tokens in it, which sugarme's own search for them need not find.
+type sugarmeVocabulary struct{ SugarmeModel }
+
+// TokenToId finds the id of a token.
+func (m sugarmeVocabulary) TokenToId(token string) (int, bool) { return m.t.TokenToID(token) }
+
+// IdToToken finds the token of an id.
+func (m sugarmeVocabulary) IdToToken(id int) (string, bool) { return m.t.IDToToken(id) }
+
+// GetVocab is a new map of all tokens.
+func (m sugarmeVocabulary) GetVocab() map[string]int { return m.t.Vocab() }
+
+// GetVocabSize is the number of all tokens.
+func (m sugarmeVocabulary) GetVocabSize() int { return m.t.VocabSize() }
+
+// sugarmeText does all that comes in front of the post-processor: what sugarme asks of a pre-tokenizer may have tokens
+// already.
+type sugarmeText struct{ t *Tokenizer }
+
+// PreTokenize gives the text as one split with its tokens.
+func (p sugarmeText) PreTokenize(text *sugarme.PreTokenizedString) (*sugarme.PreTokenizedString, error) {
+	var failed error
+	out := text.Split(func(_ int, n *sugarnorm.NormalizedString) []sugarme.SplitIdx {
+		source := n.GetNormalized()
+		e, err := p.t.encodeRaw(source, detail{texts: true}, false)
+		if err != nil || len(e.IDs) == 0 {
+			failed = err
+			return nil
+		}
+		bytes := []int{}
+		for i := range source {
+			bytes = append(bytes, i)
+		}
+		bytes = append(bytes, len(source))
+		tokens := make([]sugarme.Token, len(e.IDs))
+		for i, id := range e.IDs {
+			tokens[i] = sugarme.NewToken(id, e.Tokens[i], []int{bytes[e.Offsets[i][0]], bytes[e.Offsets[i][1]]})
+		}
+		return []sugarme.SplitIdx{{Normalized: n, Tokens: tokens}}
+	})
+	return out, failed
+}
 
 // SugarmeModel is the tokenizer's model. The interface carries it exactly. Added tokens are not part
 // of it: give AddedTokens to sugarme's own tokenizer, whose search for them is not exact.
@@ -205,14 +286,7 @@ func (p SugarmePostProcessor) Process(e, pair *sugarme.Encoding, addSpecial bool
 	if pair != nil {
 		parts = append(parts, fromSugarme(pair, 1))
 	}
-	in := p.t.finish(detail{masks: true, texts: true}, parts, addSpecial)
-	out := sugarme.DefaultEncoding()
-	out.Ids, out.Tokens, out.TypeIds = in.IDs, in.Tokens, in.TypeIDs
-	out.AttentionMask, out.SpecialTokenMask, out.Words = in.AttentionMask, in.SpecialTokensMask, in.WordIDs
-	for _, o := range in.Offsets {
-		out.Offsets = append(out.Offsets, []int{o[0], o[1]})
-	}
-	return out
+	return p.t.finish(detail{masks: true, texts: true}, parts, addSpecial).Sugarme()
 }
 
 func fromSugarme(from *sugarme.Encoding, typeID int) Encoding {
