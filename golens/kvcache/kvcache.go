@@ -70,6 +70,9 @@ func (c *Cache) fits(first, last, n int) error {
 			bytes += e.wants(n)
 		}
 	}
+	if bytes == 0 {
+		return nil
+	}
 	what := fmt.Sprintf("the KV cache of %d layers, to hold %d positions more,", last-first, n)
 	return tensor.Fits(what, bytes)
 }

@@ -20,19 +20,23 @@ func float32s(t testing.TB, n int, shape ...int) *Tensor {
 		values[i] = float32(i)
 	}
 	x, err := FromFloat32s(values, shape...)
+	return released(t, x, err)
+}
+
+// released releases a tensor when the test is over.
+func released(t testing.TB, x *Tensor, err error) *Tensor {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(x.Release)
 	return x
 }
 
 func view(t testing.TB, x *Tensor, offset int, shape, strides []int) *Tensor {
 	t.Helper()
 	v, err := x.View(shape, strides, offset)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return released(t, v, err)
 }
 
 // number is the element at some coordinates, of t and of d.
@@ -95,9 +99,7 @@ func TestDenseSharesMemory(t *testing.T) {
 			}
 		})
 		back, err := FromDense(d)
-		if err != nil {
-			t.Fatal(err)
-		}
+		released(t, back, err)
 		if shared := back.Pointer() == x.Pointer(); shared != x.Contiguous() {
 			t.Errorf("%s: taken back, shared: %v", c.what, shared)
 		}
@@ -116,10 +118,7 @@ func TestDenseSharesMemory(t *testing.T) {
 func TestDenseOfEveryType(t *testing.T) {
 	for dt, kind := range denseTypes {
 		x, err := Zeros(dt, 2, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := x.Dense()
+		d, err := released(t, x, err).Dense()
 		if err != nil || d.Dtype() != kind {
 			t.Fatal(dt, d.Dtype(), err)
 		}
@@ -133,9 +132,7 @@ func TestDenseOfEveryType(t *testing.T) {
 			t.Fatal(dt, err)
 		}
 		own, err := CopyDense(d)
-		if err != nil {
-			t.Fatal(dt, err)
-		}
+		released(t, own, err)
 		if own.Pointer() == x.Pointer() || own.dtype != dt || string(own.storage.Bytes()[:own.Len()*dt.Size()]) != string(x.storage.Bytes()[:x.Len()*dt.Size()]) {
 			t.Errorf("%s: the copy is %v of %s", dt, own.storage.Bytes(), own.dtype)
 		}
@@ -145,13 +142,9 @@ func TestDenseOfEveryType(t *testing.T) {
 func TestWhatGorgoniaHasNot(t *testing.T) {
 	wide := float32s(t, 12, 3, 4)
 	half, err := New(BFloat16, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	released(t, half, err)
 	empty, err := New(Float32, 0, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	released(t, empty, err)
 	for what, x := range map[string]*Tensor{
 		"columns": view(t, wide, 1, []int{3, 2}, []int{4, 1}), "bfloat16": half, "no elements": empty,
 		"one value at many places": view(t, wide, 0, []int{3, 4}, []int{0, 1}),
@@ -205,7 +198,7 @@ func TestFromDenseOfGoMemory(t *testing.T) {
 		x.Release()
 	}
 	ints, err := FromDense(gorgonia.New(gorgonia.WithBacking([]int{3, -1})))
-	if err != nil || !reflect.DeepEqual(ints.Int64s(), []int64{3, -1}) {
+	if !reflect.DeepEqual(released(t, ints, err).Int64s(), []int64{3, -1}) {
 		t.Errorf("int: %v, %v", ints, err)
 	}
 }
@@ -225,7 +218,10 @@ func collected(done func() bool) bool {
 func TestTheDenseHoldsTheMemory(t *testing.T) {
 	collected(func() bool { return heldBytes.Load() == 0 })
 	before := Count().Storages
-	x := float32s(t, 6, 2, 3)
+	x, err := FromFloat32s([]float32{0, 1, 2, 3, 4, 5}, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
 	d, err := x.Dense()
 	if err != nil {
 		t.Fatal(err)
@@ -337,9 +333,7 @@ func TestSixteenBits(t *testing.T) {
 
 func TestSetDense(t *testing.T) {
 	x, err := New(BFloat16, 2, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	released(t, x, err)
 	turned := view(t, x, 0, []int{2, 2}, []int{1, 2})
 	if err := turned.SetDense(gorgonia.New(gorgonia.WithShape(2, 2), gorgonia.WithBacking([]float64{1, 2, 3, 4.001}))); err != nil {
 		t.Fatal(err)
