@@ -1,10 +1,9 @@
-// Package backend is what the engine asks of a device: memory, products, and kernels by name. A new operation
-// adds a kernel, never a method here.
+// Package backend is what the engine asks of a device: memory, products, and kernels. A new operation adds a kernel,
+// never a method here.
 package backend
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -12,68 +11,59 @@ import (
 // ErrNoKernel is wrapped when a backend lacks a kernel that an operation asks for.
 var ErrNoKernel = errors.New("backend: no such kernel")
 
-// Backend is a device that can hold tensors and compute on them.
+// Backend is a device that can hold tensors of floating dtypes and compute on them. Ids, positions and masks lie in
+// the host's memory wherever the rest lies: the engine reads them itself. Only a backend touches the bytes of floats.
 type Backend interface {
 	// Name is the device as users write it ("cpu").
 	Name() string
 	// Alloc makes an uninitialised contiguous tensor.
 	Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error)
+	// Copy writes the elements of src to dst, which has its dtype and shape. Either may have strides (src ones of 0
+	// too), and lie on the host.
+	Copy(dst, src *tensor.Tensor) error
+	// Zero fills a contiguous tensor with zeros.
+	Zero(t *tensor.Tensor) error
+	// Sync waits until all that was asked for is done, and reports what failed meanwhile.
+	Sync() error
 	// Gemm is a matrix product.
 	Gemm(g *Gemm) error
-	// Launch runs a named kernel. Arguments are *tensor.Tensor (nil where the kernel allows it), int, float32,
-	// float64, bool and string, in the order that the operation's file documents. Tensors of real numbers are of
-	// one floating dtype, to which results are rounded; float32 may stand beside one of 16 bits.
-	Launch(kernel string, args ...any) error
+	// Launch runs a kernel.
+	Launch(k Kernel) error
 }
 
-// Gemm is Out = A·B (+ Bias) (+ Residual), every element summed along K in one fixed order, then the bias, then
-// the residual, and the whole rounded to the dtype that all operands have. A is [m, k], B is [k, n] (a transposed one is expressed by its strides), Out is [m, n]; the
-// trailing or leading axis of each matrix must be dense. Bias is [n], Residual is like Out; both may be nil.
-type Gemm struct {
-	A, B, Out, Bias, Residual Matrix
+// Kernel is the arguments of one kernel: a struct of tensors and numbers, which stands in the file of the operation
+// that launches it. Tensors of real numbers are of one floating dtype, to which results are rounded; float32 may
+// stand beside one of 16 bits. A backend may exchange the tensors while a kernel runs.
+type Kernel interface {
+	// Kernel is its name.
+	Kernel() string
+	// Operands are its tensors.
+	Operands() Operands
 }
 
-// Matrix is a 2-D operand of a floating dtype. Strides count elements.
-type Matrix struct {
-	T                    *tensor.Tensor
-	Offset               int // elements behind T's first
-	Rows, Cols           int
-	RowStride, ColStride int
+// Placer is a backend that need not copy what lies on the host. The others are given copies (Place).
+type Placer interface {
+	// Place is t itself, or the same values where the backend computes. The caller releases it.
+	Place(t *tensor.Tensor) (*tensor.Tensor, error)
 }
 
-// MatrixOf views a tensor of two dimensions, strided or not.
-func MatrixOf(t *tensor.Tensor) Matrix {
-	s, d := t.Strides(), t.Shape()
-	return Matrix{T: t, Rows: d[0], Cols: d[1], RowStride: s[0], ColStride: s[1]}
-}
-
-// Rows views a contiguous tensor as a matrix of that many columns.
-func Rows(t *tensor.Tensor, cols int) Matrix {
-	rows := 0
-	if cols > 0 {
-		rows = t.Len() / cols
+// Place brings a contiguous tensor of the host's memory to where b computes. The caller releases it.
+func Place(b Backend, t *tensor.Tensor) (*tensor.Tensor, error) {
+	if p, ok := b.(Placer); ok {
+		return p.Place(t)
 	}
-	return Matrix{T: t, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
+	return Clone(b, t)
 }
 
-// Vector views a dense one-dimensional tensor as one row; nil gives the zero Matrix.
-func Vector(t *tensor.Tensor) Matrix {
-	if t == nil {
-		return Matrix{}
+// Clone copies a tensor, with whatever strides, into contiguous memory of its own.
+func Clone(b Backend, t *tensor.Tensor) (*tensor.Tensor, error) {
+	own, err := b.Alloc(t.DType(), t.Shape()...)
+	if err != nil {
+		return nil, err
 	}
-	return Matrix{T: t, Rows: 1, Cols: t.Len(), RowStride: t.Len(), ColStride: 1}
-}
-
-// Check reports operands that do not fit each other.
-func (g *Gemm) Check() error {
-	if g.A.Cols != g.B.Rows || g.Out.Rows != g.A.Rows || g.Out.Cols != g.B.Cols {
-		return fmt.Errorf("backend: gemm [%d, %d] · [%d, %d] -> [%d, %d]", g.A.Rows, g.A.Cols, g.B.Rows, g.B.Cols, g.Out.Rows, g.Out.Cols)
+	if err := b.Copy(own, t); err != nil {
+		own.Release()
+		return nil, err
 	}
-	if g.Bias.T != nil && g.Bias.Cols != g.Out.Cols {
-		return fmt.Errorf("backend: gemm bias of %d for %d columns", g.Bias.Cols, g.Out.Cols)
-	}
-	if g.Residual.T != nil && (g.Residual.Rows != g.Out.Rows || g.Residual.Cols != g.Out.Cols) {
-		return fmt.Errorf("backend: gemm residual [%d, %d] for [%d, %d]", g.Residual.Rows, g.Residual.Cols, g.Out.Rows, g.Out.Cols)
-	}
-	return nil
+	return own, nil
 }

@@ -277,7 +277,7 @@ func (s *series) move(b backend.Backend, n int) error {
 	if err != nil {
 		return err
 	}
-	if err := op.Copied(b, room, s.past); err != nil {
+	if err := op.CopyBehind(b, room, 0, s.past); err != nil {
 		room.Release()
 		return err
 	}
@@ -309,7 +309,7 @@ func (s *series) shut(done bool) {
 
 // extended is past and added, in the room where open made some, else copied.
 func (s *series) extended(b backend.Backend, added *tensor.Tensor) (*tensor.Tensor, error) {
-	out, err := (&op.Extend{}).Forward(b, []*tensor.Tensor{s.past, s.next, added})
+	out, err := op.Apply(b, &op.Extend{}, s.past, s.next, added)
 	if err != nil {
 		return nil, err
 	}

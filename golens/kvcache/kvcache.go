@@ -24,7 +24,7 @@ type Cache struct {
 	// Mask says of each position whether it is a token (1) or padding (0): int64 [batch, pos]; nil: all are
 	// tokens. Forward joins the mask of new tokens to it.
 	Mask *tensor.Tensor
-	// Rotated keys are kept as attention uses them, turned by their position; else as the key projection gave them.
+	// Rotated keys are kept as attention uses them, rotated by their position; else as the key projection gave them.
 	// Models without rotary positions know no difference.
 	Rotated bool
 

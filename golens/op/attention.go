@@ -1,6 +1,6 @@
 // Attention: softmax(q·k · scale, masked)·v (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762) in one kernel,
 // for when nobody looks inside; scores.go, softmax.go and mix.go are the same in steps, bit for bit.
-// Kernel "attention": q, k, v, mask, out, scale, causal, window, soft cap, zero masked.
+// Kernel "attention".
 package op
 
 import (
@@ -23,11 +23,17 @@ type AttentionShape struct {
 // uint8 [batch, k_pos] (0 = not a token), and gives z [batch, q_pos, head, d_head].
 type Attention struct{ AttentionShape }
 
+// AttentionKernel is Out = softmax(Q·K · Scale, capped and masked)·V by head. K and V may have strides; Mask may be nil.
+type AttentionKernel struct {
+	Q, K, V, Mask, Out *tensor.Tensor
+	AttentionShape
+}
+
 // Name implements Op.
 func (*Attention) Name() string { return "attention" }
 
-// Forward implements Op.
-func (o *Attention) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+// Infer implements Op.
+func (o *Attention) Infer(in []Type) ([]Type, error) {
 	q, k, v, mask := in[0], in[1], in[2], in[3]
 	if err := checkAttention(o, in, q, k, mask); err != nil {
 		return nil, err
@@ -35,17 +41,33 @@ func (o *Attention) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.T
 	if !sameShape(k, v) {
 		return nil, shapeError(o, in, "k and v of one shape")
 	}
-	return produce(b, q.DType(), q.Shape(), func(out *tensor.Tensor) error {
-		return b.Launch("attention", q, k, v, mask, out, o.Scale, o.Causal, o.Window, o.SoftCap, o.ZeroMasked)
-	})
+	return one(q.DType, q.Shape)
 }
 
-func checkAttention(o Op, in []*tensor.Tensor, q, k, mask *tensor.Tensor) error {
-	if len(q.Shape()) != 4 || len(k.Shape()) != 4 || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) || k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 {
+// Run implements Op.
+func (o *Attention) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	return b.Launch(&AttentionKernel{in[0], in[1], in[2], in[3], out[0], o.AttentionShape})
+}
+
+// Cost implements Costed.
+func (*Attention) Cost(in, out []Type) Cost {
+	return Cost{Operations: 2*products(out[0].Len(), in[1].Dim(1)) + 3*in[0].Dim(0)*in[0].Dim(1)*in[0].Dim(2)*in[1].Dim(1)}
+}
+
+func checkAttention(o Op, in []Type, q, k, mask Type) error {
+	if q.Rank() != 4 || k.Rank() != 4 || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) || k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 {
 		return shapeError(o, in, "q [batch, q_pos, head, d_head] and k [batch, k_pos, kv_head, d_head], kv_head dividing head")
 	}
-	if mask != nil && (len(mask.Shape()) != 2 || mask.Dim(0) != k.Dim(0) || mask.Dim(1) != k.Dim(1)) {
+	if !mask.Absent() && (mask.Rank() != 2 || mask.Dim(0) != k.Dim(0) || mask.Dim(1) != k.Dim(1)) {
 		return shapeError(o, in, "a mask [%d, %d]", k.Dim(0), k.Dim(1))
 	}
 	return nil
+}
+
+// Kernel implements backend.Kernel.
+func (*AttentionKernel) Kernel() string { return "attention" }
+
+// Operands implements backend.Kernel.
+func (k *AttentionKernel) Operands() backend.Operands {
+	return backend.Reads(&k.Q, &k.K, &k.V, &k.Mask).Writes(&k.Out)
 }

@@ -92,14 +92,14 @@ func TestNormIsItsSteps(t *testing.T) {
 	for _, d := range []int{1, 5, 32, 100} {
 		for _, kind := range []op.NormKind{op.LayerNorm, op.RMSNorm} {
 			b := newBench(t)
-			x, w, bias := b.normal(3, 9, d), b.param("w", d), b.param("b", d)
+			x, w, bias := b.normal(3, 9, d), b.normal(d), b.normal(d)
 			x.Float32s()[2] = 1e20 // an outlier, as residual streams have them
-			for _, bias := range []*op.Param{nil, bias} {
+			for _, bias := range []*tensor.Tensor{nil, bias} {
 				scale := b.run(&op.NormScale{Kind: kind, Eps: 1e-5}, x)
 				normalized := b.run(&op.Normalize{Kind: kind}, x, scale)
-				b.sameBits("without weights", b.run(&op.Norm{Kind: kind, Eps: 1e-5}, x), normalized)
-				steps := b.run(&op.Affine{W: w, B: bias}, normalized)
-				b.sameBits(fmt.Sprintf("%s of %d", kind, d), b.run(&op.Norm{Kind: kind, Eps: 1e-5, W: w, B: bias}, x), steps)
+				b.sameBits("without weights", b.run(&op.Norm{Kind: kind, Eps: 1e-5}, x, nil, nil), normalized)
+				steps := b.run(&op.Affine{}, normalized, w, bias)
+				b.sameBits(fmt.Sprintf("%s of %d", kind, d), b.run(&op.Norm{Kind: kind, Eps: 1e-5}, x, w, bias), steps)
 			}
 		}
 	}
@@ -110,12 +110,12 @@ func TestNormIsItsSteps(t *testing.T) {
 func TestLinearIsItsSteps(t *testing.T) {
 	b := newBench(t)
 	const k, n = 70, 33
-	for _, w := range []*op.Param{b.param("w", k, n), b.transposed("w", k, n)} {
-		for _, bias := range []*op.Param{nil, b.param("b", n)} {
+	for _, w := range []*tensor.Tensor{b.normal(k, n), b.transposed(k, n)} {
+		for _, bias := range []*tensor.Tensor{nil, b.normal(n)} {
 			for _, rows := range []int{1, 2, 3, 15, 16, 17, 64, 129} {
 				x, stream := b.normal(1, rows, k), b.normal(1, rows, n)
-				linear := &op.Linear{W: w, B: bias}
-				b.sameBits(fmt.Sprint(rows, " rows"), b.run(linear, x, stream), b.run(&op.Add{}, stream, b.run(linear, x)))
+				linear := &op.Linear{}
+				b.sameBits(fmt.Sprint(rows, " rows"), b.run(linear, x, w, bias, stream), b.run(&op.Add{}, stream, b.run(linear, x, w, bias)))
 			}
 		}
 	}
@@ -125,14 +125,14 @@ func TestLinearIsItsSteps(t *testing.T) {
 func TestHeadsAreLinear(t *testing.T) {
 	b := newBench(t)
 	const d, heads, e = 48, 4, 12
-	x, w, bias := b.normal(2, 9, d), b.transposed("w", d, heads*e), b.param("b", heads*e)
-	plain := b.run(&op.Linear{W: w, B: bias, Heads: heads}, x)
-	split := b.run(&op.HeadLinear{W: w, B: bias, Heads: heads}, b.run(&op.RepeatHeads{Heads: heads}, x))
+	x, w, bias := b.normal(2, 9, d), b.transposed(d, heads*e), b.normal(heads*e)
+	plain := b.run(&op.Linear{Heads: heads}, x, w, bias)
+	split := b.run(&op.HeadLinear{Heads: heads}, b.run(&op.RepeatHeads{Heads: heads}, x), w, bias)
 	b.near(split, plain.Shape(), tolerance, func(i []int) float64 { return at(plain, i...) })
 
-	z, o, ob := b.normal(2, 9, heads, e), b.transposed("o", heads*e, d), b.param("ob", d)
-	whole := b.run(&op.Linear{W: o, B: ob}, z)
-	summed := b.run(&op.SumHeads{B: ob}, b.run(&op.HeadResult{W: o}, z))
+	z, o, ob := b.normal(2, 9, heads, e), b.transposed(heads*e, d), b.normal(d)
+	whole := b.run(&op.Linear{}, z, o, ob)
+	summed := b.run(&op.SumHeads{}, b.run(&op.HeadResult{}, z, o), ob)
 	b.near(summed, whole.Shape(), tolerance, func(i []int) float64 { return at(whole, i...) })
 }
 
@@ -140,18 +140,22 @@ func TestHeadsAreLinear(t *testing.T) {
 func TestRowsStandAlone(t *testing.T) {
 	b := newBench(t)
 	const d = 48
-	w, wide := b.param("w", d), b.transposed("up", d, 96)
-	ops := []op.Op{
-		&op.Norm{Kind: op.LayerNorm, Eps: 1e-5, W: w}, &op.Norm{Kind: op.RMSNorm, Eps: 1e-5, W: w},
-		&op.Linear{W: wide}, &op.Activation{Kind: "gelu"}, &op.Softmax{}, &op.Affine{W: w},
-		&op.SoLU{}, &op.SoftCap{Limit: 2}, &op.Norm{Kind: op.RMSNorm, Eps: 1e-5},
+	w, wide := b.normal(d), b.transposed(d, 96)
+	ops := []struct {
+		op.Op
+		weights []*tensor.Tensor
+	}{
+		{&op.Norm{Kind: op.LayerNorm, Eps: 1e-5}, in(w, nil)}, {&op.Norm{Kind: op.RMSNorm, Eps: 1e-5}, in(w, nil)},
+		{&op.Linear{}, in(wide, nil)}, {&op.Activation{Kind: "gelu"}, nil}, {&op.Softmax{}, nil}, {&op.Affine{}, in(w, nil)},
+		{&op.SoLU{}, nil}, {&op.SoftCap{Limit: 2}, nil}, {&op.Norm{Kind: op.RMSNorm, Eps: 1e-5}, in(nil, nil)},
+		{&op.Unembed{SoftCap: 3}, in(wide, nil, nil)},
 	}
 	for _, batch := range []int{2, 7, 40} {
 		x := b.normal(batch, 3, d)
 		first := b.own(x.View([]int{1, 3, d}, nil, 0))
 		for _, o := range ops {
-			all := b.run(o, x)
-			b.sameBits(fmt.Sprint(o.Name(), " in a batch of ", batch), b.own(all.View([]int{1, 3, all.Dim(2)}, nil, 0)), b.run(o, first))
+			all := b.run(o, append(in(x), o.weights...)...)
+			b.sameBits(fmt.Sprint(o.Name(), " in a batch of ", batch), b.own(all.View([]int{1, 3, all.Dim(2)}, nil, 0)), b.run(o, append(in(first), o.weights...)...))
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (b *bench) as(dt tensor.DType) func(*tensor.Tensor) *tensor.Tensor {
 		}
 		whole := b.own(tensor.FromStorage(t.Storage(), 0, t.DType(), []int{t.Storage().Len() / t.DType().Size()}, nil))
 		other := b.own(tensor.New(dt, whole.Shape()...))
-		if err := (cpu.CPU{}).Launch("convert", whole, other); err != nil {
+		if err := (cpu.CPU{}).Launch(&op.ConvertKernel{X: whole, Out: other}); err != nil {
 			b.t.Fatal(err)
 		}
 		for i, v := range floats(whole) { // a masked score is the lowest number of its dtype
@@ -73,19 +73,18 @@ func set(t *tensor.Tensor, i int, v float64) {
 
 func (b *bench) dtyped() []dtyped {
 	x, wide, q, kv := b.normal(2, 5, 12), b.normal(2, 5, 4, 12), b.normal(2, 5, 4, 6), b.normal(2, 5, 2, 6)
-	w, turned, bias := b.normal(12, 24), b.transposed("w", 12, 24).Value, b.normal(24)
+	w, turned, bias := b.normal(12, 24), b.transposed(12, 24), b.normal(24)
 	o, twelve, table := b.normal(24, 12), b.normal(12), b.normal(9, 12)
 	ids := b.ids([]int64{8, 0, 3, 3, 1, 2, 7, 5, 0, 8}, 2, 5)
 	mask := b.bytes([]byte{0, 0, 1, 1, 1, 1, 1, 1, 1, 0}, 2, 5)
 	positions := b.ids([]int64{0, 1, 2, 3, 4}, 1, 5)
-	freq := &op.Param{Name: "inv_freq", Value: b.own(tensor.FromFloat32s([]float32{1, 0.25}, 2))}
-	angles := b.runAll(&op.RopeTable{InvFreq: freq, Scaling: 1}, positions)
+	freq := b.own(tensor.FromFloat32s([]float32{1, 0.25}, 2))
+	angles := b.runAll(&op.RopeTable{Scaling: 1}, positions, freq, x)
 	shape := op.AttentionShape{Scale: 0.4, Causal: true, Window: 3}
 	scores := b.run(&op.Scores{AttentionShape: shape}, q, kv, mask)
 	pattern := b.run(&op.Softmax{}, scores)
 	scale := b.run(&op.NormScale{Kind: op.LayerNorm, Eps: 1e-5}, x)
 	type as = func(*tensor.Tensor) *tensor.Tensor
-	p := func(as as, t *tensor.Tensor) *op.Param { return &op.Param{Name: "p", Value: as(t)} }
 	list := func(as as, in ...*tensor.Tensor) []*tensor.Tensor {
 		out := make([]*tensor.Tensor, len(in))
 		for i, t := range in {
@@ -98,19 +97,15 @@ func (b *bench) dtyped() []dtyped {
 	}
 	return []dtyped{
 		{"add", plain(&op.Add{}, x, b.normal(2, 5, 12))},
-		{"linear", func(as as) (op.Op, []*tensor.Tensor) { return &op.Linear{W: p(as, w), B: p(as, bias)}, list(as, x) }},
-		{"linear, [out, in]", func(as as) (op.Op, []*tensor.Tensor) { return &op.Linear{W: p(as, turned), Heads: 4}, list(as, x) }},
-		{"head linear", func(as as) (op.Op, []*tensor.Tensor) {
-			return &op.HeadLinear{W: p(as, turned), B: p(as, bias), Heads: 4}, list(as, wide)
-		}},
-		{"head result", func(as as) (op.Op, []*tensor.Tensor) { return &op.HeadResult{W: p(as, o)}, list(as, q) }},
-		{"sum heads", func(as as) (op.Op, []*tensor.Tensor) { return &op.SumHeads{B: p(as, twelve)}, list(as, wide) }},
+		{"linear", plain(&op.Linear{}, x, w, bias)},
+		{"linear, [out, in]", plain(&op.Linear{Heads: 4}, x, turned, nil)},
+		{"head linear", plain(&op.HeadLinear{Heads: 4}, wide, turned, bias)},
+		{"head result", plain(&op.HeadResult{}, q, o)},
+		{"sum heads", plain(&op.SumHeads{}, wide, twelve)},
 		{"repeat heads", plain(&op.RepeatHeads{Heads: 3}, x)},
 		{"first heads", plain(&op.FirstHeads{Heads: 2}, wide)},
-		{"embed", func(as as) (op.Op, []*tensor.Tensor) { return &op.Embed{Table: p(as, table)}, list(as, ids) }},
-		{"positions", func(as as) (op.Op, []*tensor.Tensor) {
-			return &op.PosEmbed{Table: p(as, table)}, list(as, positions, x)
-		}},
+		{"embed", plain(&op.Embed{}, ids, table, table)},
+		{"positions", plain(&op.PosEmbed{}, positions, x, table)},
 		{"layer norm scale", plain(&op.NormScale{Kind: op.LayerNorm, Eps: 1e-5}, x)},
 		{"rms norm scale", plain(&op.NormScale{Kind: op.RMSNorm, Eps: 1e-5}, x)},
 		{"layer normalize", plain(&op.Normalize{Kind: op.LayerNorm}, x, scale)},
@@ -119,9 +114,7 @@ func (b *bench) dtyped() []dtyped {
 		{"softcap", plain(&op.SoftCap{Limit: 1.5}, x)},
 		{"solu", plain(&op.SoLU{}, x)},
 		{"mul", plain(&op.Mul{}, x, b.normal(2, 5, 12))},
-		{"affine", func(as as) (op.Op, []*tensor.Tensor) {
-			return &op.Affine{W: p(as, twelve), B: p(as, twelve)}, list(as, x)
-		}},
+		{"affine", plain(&op.Affine{}, x, twelve, twelve)},
 		{"rope", plain(&op.Rope{}, q, angles[0], angles[1])},
 		{"rope of neighbours", plain(&op.Rope{Adjacent: true}, q, angles[0], angles[1])},
 		{"scores", plain(&op.Scores{AttentionShape: shape}, q, kv, mask)},
@@ -135,6 +128,8 @@ func (b *bench) dtyped() []dtyped {
 		{"quick_gelu", plain(&op.Activation{Kind: "quick_gelu"}, x)},
 		{"tanh", plain(&op.Activation{Kind: "tanh"}, x)},
 		{"sigmoid", plain(&op.Activation{Kind: "sigmoid"}, x)},
+		{"unembed", plain(&op.Unembed{}, x, w, bias, b.ids([]int64{4, 0}, 1, 2))},
+		{"take", plain(&op.Take{}, x, b.ids([]int64{1, 1, 3, 0}, 2, 2))},
 		{"gate", plain(&op.Gate{Kind: "silu"}, x, b.normal(2, 5, 12))},
 	}
 }
@@ -160,7 +155,7 @@ func TestFloat64AgreesWithFloat32(t *testing.T) {
 			}
 			exact = exact || g != w
 		}
-		if moves := c.name == "repeat heads" || c.name == "first heads" || c.name == "embed" || c.name == "positions" || c.name == "relu"; exact == moves {
+		if moves := c.name == "repeat heads" || c.name == "first heads" || c.name == "embed" || c.name == "positions" || c.name == "take" || c.name == "relu"; exact == moves {
 			t.Errorf("%s: float64 differs from float32: %v", c.name, exact)
 		}
 	}
@@ -196,11 +191,11 @@ func TestSixteenBitsAreFloat32Rounded(t *testing.T) {
 func TestNarrowNormIsItsSteps(t *testing.T) {
 	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float16, tensor.Float64} {
 		b := newBench(t)
-		x, w := b.as(dt)(b.normal(3, 7, 40)), &op.Param{Name: "w", Value: b.as(dt)(b.normal(40))}
+		x, w := b.as(dt)(b.normal(3, 7, 40)), b.as(dt)(b.normal(40))
 		for _, kind := range []op.NormKind{op.LayerNorm, op.RMSNorm} {
-			whole := b.run(&op.Norm{Kind: kind, Eps: 1e-6, W: w, B: w}, x)
+			whole := b.run(&op.Norm{Kind: kind, Eps: 1e-6}, x, w, w)
 			scale := b.run(&op.NormScale{Kind: kind, Eps: 1e-6}, x)
-			steps := b.run(&op.Affine{W: w, B: w}, b.run(&op.Normalize{Kind: kind}, x, scale))
+			steps := b.run(&op.Affine{}, b.run(&op.Normalize{Kind: kind}, x, scale), w, w)
 			for i, v := range steps.Storage().Bytes()[:steps.Len()*dt.Size()] {
 				if whole.Storage().Bytes()[i] != v {
 					t.Fatalf("%s of %s differs from its steps", kind, dt)
@@ -215,15 +210,18 @@ func TestMixedDTypesAreRefused(t *testing.T) {
 	x, w := b.normal(2, 3, 4), b.normal(4, 4)
 	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float64} {
 		other := b.as(dt)
-		for name, o := range map[string]op.Op{
-			"linear": &op.Linear{W: &op.Param{Name: "w", Value: other(w)}},
-			"add":    &op.Add{},
-			"affine": &op.Affine{W: &op.Param{Name: "w", Value: other(b.normal(4))}},
+		for name, c := range map[string]struct {
+			op op.Op
+			in []*tensor.Tensor
+		}{
+			"linear": {&op.Linear{}, in(x, other(w), nil)},
+			"add":    {&op.Add{}, in(x, other(x))},
+			"affine": {&op.Affine{}, in(x, other(b.normal(4)), nil)},
 		} {
 			if dt == tensor.BFloat16 && name != "linear" {
 				continue // float32 beside 16 bits is widened, as inside of norms
 			}
-			if _, err := o.Forward(cpu.CPU{}, []*tensor.Tensor{x, other(x)}); err == nil {
+			if _, err := op.Apply(cpu.CPU{}, c.op, c.in...); err == nil {
 				t.Errorf("%s of float32 and %s was accepted", name, dt)
 			}
 		}

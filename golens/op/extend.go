@@ -1,7 +1,9 @@
-// Extend: the keys or values of new tokens behind those of earlier ones (a KV cache). Kernel "copy": src, dst.
+// Extend: the keys or values of new tokens behind those of earlier ones (a KV cache). It uses the backend's Copy.
 package op
 
 import (
+	"slices"
+
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
@@ -24,60 +26,55 @@ const (
 // Name implements Op.
 func (*Extend) Name() string { return "extend" }
 
-// Forward implements Op.
-func (o *Extend) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	past, room, added := in[ExtendPast], in[ExtendRoom], in[ExtendNew]
-	if past == nil {
-		return []*tensor.Tensor{added.Retain()}, nil
+// Alias implements Aliaser.
+func (*Extend) Alias(in []Type) []int {
+	switch {
+	case in[ExtendPast].Absent():
+		return []int{ExtendNew}
+	case !in[ExtendRoom].Absent():
+		return []int{ExtendRoom}
 	}
-	if err := o.check(in); err != nil {
-		return nil, err
-	}
-	if room != nil {
-		if err := putBehind(b, room, past.Dim(1), added); err != nil {
-			return nil, err
-		}
-		return []*tensor.Tensor{room.Retain()}, nil
-	}
-	all, err := Joined(b, past, added)
-	if err != nil {
-		return nil, err
-	}
-	return []*tensor.Tensor{all}, nil
+	return []int{-1}
 }
 
-func (o *Extend) check(in []*tensor.Tensor) error {
+// Infer implements Op.
+func (o *Extend) Infer(in []Type) ([]Type, error) {
 	past, room, added := in[ExtendPast], in[ExtendRoom], in[ExtendNew]
-	fits := len(past.Shape()) == 4 && len(added.Shape()) == 4 && past.DType() == added.DType() &&
+	if past.Absent() {
+		return []Type{added}, nil
+	}
+	fits := past.Rank() == 4 && added.Rank() == 4 && past.DType == added.DType &&
 		past.Dim(0) == added.Dim(0) && past.Dim(2) == added.Dim(2) && past.Dim(3) == added.Dim(3)
 	if !fits {
-		return shapeError(o, in, "past and new keys or values of one dtype, [batch, pos, kv_head, d_head], alike but for pos")
+		return nil, shapeError(o, in, "past and new keys or values of one dtype, [batch, pos, kv_head, d_head], alike but for pos")
 	}
-	if room != nil && (room.DType() != past.DType() || len(room.Shape()) != 4 || room.Dim(1) != past.Dim(1)+added.Dim(1) || room.Dim(0) != past.Dim(0)) {
-		return shapeError(o, in, "room for %d positions: a hook that changes how many positions there are cannot be combined with a KV cache that grows", past.Dim(1)+added.Dim(1))
+	all := slices.Clone(past.Shape)
+	all[1] += added.Dim(1)
+	if !room.Absent() && (room.DType != past.DType || !slices.Equal(room.Shape, all)) {
+		return nil, shapeError(o, in, "room for %d positions: a hook that changes how many positions there are cannot be combined with a KV cache that grows", all[1])
 	}
-	return nil
+	return one(past.DType, all)
 }
 
-// Joined copies past and added [batch, pos, kv_head, d_head] into one new tensor.
-func Joined(b backend.Backend, past, added *tensor.Tensor) (*tensor.Tensor, error) {
-	shape := past.Shape()
-	all, err := b.Alloc(past.DType(), shape[0], shape[1]+added.Dim(1), shape[2], shape[3])
-	if err != nil {
-		return nil, err
+// Run implements Op.
+func (*Extend) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	past, room, added := in[ExtendPast], in[ExtendRoom], in[ExtendNew]
+	if past == nil {
+		return nil
 	}
-	if err = putBehind(b, all, 0, past); err == nil {
-		err = putBehind(b, all, shape[1], added)
+	if room == nil {
+		if err := CopyBehind(b, out[0], 0, past); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		all.Release()
-		return nil, err
-	}
-	return all, nil
+	return CopyBehind(b, out[0], past.Dim(1), added)
 }
 
-// putBehind copies t into the positions of all from first on.
-func putBehind(b backend.Backend, all *tensor.Tensor, first int, t *tensor.Tensor) error {
+// Cost implements Costed.
+func (*Extend) Cost(_, _ []Type) Cost { return Cost{} }
+
+// CopyBehind copies t [batch, n, kv_head, d_head] into the positions of all from first on.
+func CopyBehind(b backend.Backend, all *tensor.Tensor, first int, t *tensor.Tensor) error {
 	if t.Len() == 0 {
 		return nil
 	}
@@ -86,8 +83,5 @@ func putBehind(b backend.Backend, all *tensor.Tensor, first int, t *tensor.Tenso
 		return err
 	}
 	defer at.Release()
-	return b.Launch("copy", t, at)
+	return b.Copy(at, t)
 }
-
-// Copied copies a tensor [batch, pos, kv_head, d_head] to the front of another that has as many positions or more.
-func Copied(b backend.Backend, to, from *tensor.Tensor) error { return putBehind(b, to, 0, from) }

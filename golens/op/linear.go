@@ -8,31 +8,35 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// Linear multiplies x [batch, pos, in] (or [batch, pos, head, d_head] with in = head·d_head) by W, which is
-// viewed as [in, out] whatever its layout in the checkpoint, and adds B. The result is [batch, pos, out], or
-// [batch, pos, Heads, out/Heads] when Heads is not 0. A second input, if there is one, is added last.
-type Linear struct {
-	W, B  *Param // B may be nil
-	Heads int
-}
+// Linear multiplies x [batch, pos, in] (or [batch, pos, head, d_head] with in = head·d_head) by W [in, out], whatever
+// its strides, and adds b [out] (optional). The result is [batch, pos, out], or [batch, pos, Heads, out/Heads] when
+// Heads is not 0. A fourth input, if there is one, is added last.
+type Linear struct{ Heads int }
+
+// Inputs of Linear, in order.
+const (
+	LinearX = iota
+	LinearW
+	LinearB
+	LinearResidual
+)
 
 // Name implements Op.
 func (o *Linear) Name() string { return "linear" }
 
-// Forward implements Op.
-func (o *Linear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	x, w := in[0], o.W.Value
+// Infer implements Op.
+func (o *Linear) Infer(in []Type) ([]Type, error) {
+	x, w := in[LinearX], in[LinearW]
 	k, n := w.Dim(0), w.Dim(1)
-	shape := x.Shape()
-	if len(shape) == 0 {
-		return nil, shapeError(o, in, "%d features (%s is [%d, %d])", k, o.W.Name, k, n)
+	if x.Rank() == 0 {
+		return nil, shapeError(o, in, "%d features", k)
 	}
-	width, lead := x.Dim(-1), shape[:len(shape)-1]
-	if len(shape) == 4 {
-		width, lead = shape[2]*shape[3], shape[:2]
+	width, lead := x.Dim(-1), x.Shape[:x.Rank()-1]
+	if x.Rank() == 4 {
+		width, lead = x.Dim(2)*x.Dim(3), x.Shape[:2]
 	}
 	if width != k {
-		return nil, shapeError(o, in, "%d features (%s is [%d, %d])", k, o.W.Name, k, n)
+		return nil, shapeError(o, in, "%d features", k)
 	}
 	out := append(make([]int, 0, 4), lead...)
 	if o.Heads > 0 {
@@ -40,15 +44,27 @@ func (o *Linear) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tens
 	} else {
 		out = append(out, n)
 	}
-	g := backend.Gemm{A: backend.Rows(x, k), B: backend.MatrixOf(w), Bias: backend.Vector(tensorOf(o.B))}
-	if len(in) > 1 {
-		if !slices.Equal(in[1].Shape(), out) {
-			return nil, shapeError(o, in, "a stream of shape %v to add to", out)
-		}
-		g.Residual = backend.Rows(in[1], n)
+	if len(in) > LinearResidual && !slices.Equal(in[LinearResidual].Shape, out) {
+		return nil, shapeError(o, in, "a stream of shape %v to add to", out)
 	}
-	return produce(b, x.DType(), out, func(y *tensor.Tensor) error {
-		g.Out = backend.Rows(y, n)
-		return b.Gemm(&g)
-	})
+	return one(x.DType, out)
 }
+
+// Run implements Op.
+func (o *Linear) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	w := in[LinearW]
+	k, n := w.Dim(0), w.Dim(1)
+	g := backend.Gemm{A: backend.Rows(in[LinearX], k), B: backend.MatrixOf(w), Bias: backend.Vector(in[LinearB]), Out: backend.Rows(out[0], n)}
+	if len(in) > LinearResidual {
+		g.Residual = backend.Rows(in[LinearResidual], n)
+	}
+	return b.Gemm(&g)
+}
+
+// Cost implements Costed.
+func (*Linear) Cost(in, out []Type) Cost {
+	return Cost{Operations: products(out[0].Len(), in[LinearW].Dim(0))}
+}
+
+// products is what a matrix product of that many elements costs, each a sum of k.
+func products(elements, k int) int { return 2 * elements * k }

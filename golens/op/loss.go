@@ -1,5 +1,4 @@
-// Loss: the mean negative log likelihood of the next token. Kernels: "cross_entropy": logits, ids, out;
-// "convert": from, to.
+// Loss: the mean negative log likelihood of the next token. Kernels "cross_entropy", "mean" and "convert".
 package op
 
 import (
@@ -10,125 +9,159 @@ import (
 )
 
 // CrossEntropy is −log softmax(logits)[:, :-1] at tokens[:, 1:]. logits are [batch, pos, vocab], tokens int64
-// [batch, pos]; a mask int64 [batch, pos] keeps only pairs of which both tokens are real. The result is [] (the
-// mean over kept pairs) or, with perToken, [batch, pos-1] with 0 for pairs that are not kept, of the logits' dtype;
-// 16-bit logits are widened first, and the result rounded once.
-func CrossEntropy(b backend.Backend, logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
-	if len(logits.Shape()) != 3 || len(tokens.Shape()) != 2 || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
-		return nil, fmt.Errorf("loss: %w: given logits %v and tokens %v, expected [batch, pos, vocab] and [batch, pos]", ErrShape, logits.Shape(), tokens.Shape())
+// [batch, pos]; a mask int64 [batch, pos] (optional) keeps only pairs of which both tokens are real. The result is []
+// (the mean over kept pairs) or, with PerToken, [batch, pos-1] with 0 for pairs that are not kept, of the logits'
+// dtype; 16-bit logits are widened first, and the result rounded once.
+type CrossEntropy struct{ PerToken bool }
+
+// CrossEntropyKernel is Out[i, j] = −log softmax(Logits[i, j])[Targets[i, j]], or 0 where Kept[i, j] is. Logits
+// [batch, pairs, vocab] may have strides; Targets int64 and Kept uint8 [batch, pairs] (nil: all) are on the host.
+type CrossEntropyKernel struct{ Logits, Targets, Kept, Out *tensor.Tensor }
+
+// MeanKernel is Out = the sum of X, in order and in float64, divided by Count.
+type MeanKernel struct {
+	X, Out *tensor.Tensor
+	Count  int
+}
+
+// ConvertKernel is Out = X in Out's floating dtype, rounded to nearest, ties to even; X may have strides.
+type ConvertKernel struct{ X, Out *tensor.Tensor }
+
+// Name implements Op.
+func (*CrossEntropy) Name() string { return "loss" }
+
+// Infer implements Op.
+func (o *CrossEntropy) Infer(in []Type) ([]Type, error) {
+	logits, tokens, mask := in[0], in[1], in[2]
+	if logits.Rank() != 3 || !logits.DType.Floating() || !isIDs(tokens) || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
+		return nil, shapeError(o, in, "logits [batch, pos, vocab] of a floating dtype, and contiguous int64 tokens [batch, pos]")
 	}
-	if !logits.DType().Floating() || logits.Strides()[2] != 1 || !isIDs(tokens) {
-		return nil, fmt.Errorf("loss: %w: given %s logits with strides %v and %s tokens with strides %v, expected a floating dtype with a dense last axis and contiguous int64",
-			ErrShape, logits.DType(), logits.Strides(), tokens.DType(), tokens.Strides())
+	if !mask.Absent() && (!sameShape(mask, tokens) || !isIDs(mask)) {
+		return nil, shapeError(o, in, "a contiguous int64 mask %v", tokens.Shape)
 	}
-	if mask != nil && (!sameShape(mask, tokens) || !isIDs(mask)) {
-		return nil, fmt.Errorf("loss: %w: given a mask %s %v, expected contiguous int64 %v", ErrShape, mask.DType(), mask.Shape(), tokens.Shape())
+	if o.PerToken {
+		return one(logits.DType, []int{tokens.Dim(0), max(tokens.Dim(1)-1, 0)})
+	}
+	return one(logits.DType, []int{})
+}
+
+// Run implements Op.
+func (o *CrossEntropy) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	logits, tokens, mask := in[0], in[1], in[2]
+	if logits.Strides()[2] != 1 || !tokens.Contiguous() || (mask != nil && !mask.Contiguous()) {
+		return fmt.Errorf("loss: %w: given logits with strides %v and tokens with strides %v, expected a dense last axis and contiguous ids (and mask)",
+			ErrShape, logits.Strides(), tokens.Strides())
 	}
 	if dt := logits.DType(); dt == tensor.Float16 || dt == tensor.BFloat16 {
-		return narrowLoss(b, logits, tokens, mask, perToken)
+		return o.narrow(b, in, out[0])
 	}
-	batch, pairs, vocab := tokens.Dim(0), max(tokens.Dim(1)-1, 0), logits.Dim(2)
-	targets, err := tensor.New(tensor.Int64, batch, pairs)
+	targets, kept, count, err := pairs(tokens, mask, logits.Dim(2))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer targets.Release()
+	defer kept.Release()
+	shifted, err := logits.View([]int{logits.Dim(0), targets.Dim(1), logits.Dim(2)}, logits.Strides(), 0)
+	if err != nil {
+		return err
+	}
+	defer shifted.Release()
+	if o.PerToken {
+		return b.Launch(&CrossEntropyKernel{shifted, targets, kept, out[0]})
+	}
+	losses, err := b.Alloc(logits.DType(), targets.Shape()...)
+	if err != nil {
+		return err
+	}
+	defer losses.Release()
+	if err := b.Launch(&CrossEntropyKernel{shifted, targets, kept, losses}); err != nil {
+		return err
+	}
+	return b.Launch(&MeanKernel{losses, out[0], count})
+}
+
+// narrow is the loss of 16-bit logits.
+func (o *CrossEntropy) narrow(b backend.Backend, in []*tensor.Tensor, out *tensor.Tensor) error {
+	logits, err := b.Alloc(tensor.Float32, in[0].Shape()...)
+	if err != nil {
+		return err
+	}
+	defer logits.Release()
+	if err := b.Launch(&ConvertKernel{in[0], logits}); err != nil {
+		return err
+	}
+	loss, err := b.Alloc(tensor.Float32, out.Shape()...)
+	if err != nil {
+		return err
+	}
+	defer loss.Release()
+	if err := o.Run(b, []*tensor.Tensor{logits, in[1], in[2]}, []*tensor.Tensor{loss}); err != nil {
+		return err
+	}
+	return b.Launch(&ConvertKernel{loss, out})
+}
+
+// Cost implements Costed.
+func (o *CrossEntropy) Cost(in, _ []Type) Cost {
+	c := Cost{Operations: 3 * in[0].Len(), Scratch: in[0].DType.Size() * in[1].Len()}
+	if dt := in[0].DType; dt == tensor.Float16 || dt == tensor.BFloat16 {
+		c.Scratch += 4 * in[0].Len()
+	}
+	return c
+}
+
+// pairs are the targets [batch, pairs], which of them are kept (nil: all) and how many.
+func pairs(tokens, mask *tensor.Tensor, vocab int) (targets, kept *tensor.Tensor, count int, err error) {
+	batch, n := tokens.Dim(0), max(tokens.Dim(1)-1, 0)
+	if targets, err = tensor.New(tensor.Int64, batch, n); err != nil {
+		return nil, nil, 0, err
+	}
 	for i := range batch {
-		if pairs > 0 {
-			copy(targets.Int64s()[i*pairs:(i+1)*pairs], tokens.Int64s()[i*(pairs+1)+1:])
+		if n > 0 {
+			copy(targets.Int64s()[i*n:(i+1)*n], tokens.Int64s()[i*(n+1)+1:])
 		}
 	}
 	for _, id := range targets.Int64s() {
 		if id < 0 || id >= int64(vocab) {
-			return nil, fmt.Errorf("loss: %w: token id %d, the vocabulary has %d", ErrIndex, id, vocab)
+			targets.Release()
+			return nil, nil, 0, fmt.Errorf("loss: %w: token id %d, the vocabulary has %d", ErrIndex, id, vocab)
 		}
 	}
-	shifted, err := logits.View([]int{batch, pairs, vocab}, logits.Strides(), 0)
-	if err != nil {
-		return nil, err
-	}
-	defer shifted.Release()
-	losses, err := b.Alloc(logits.DType(), batch, pairs)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.Launch("cross_entropy", shifted, targets, losses); err != nil {
-		losses.Release()
-		return nil, err
-	}
-	kept := keepPairs(losses, mask)
-	if perToken {
-		return losses, nil
-	}
-	defer losses.Release()
-	mean, err := tensor.New(losses.DType())
-	if err != nil {
-		return nil, err
-	}
-	sum := 0.0
-	if losses.DType() == tensor.Float64 {
-		for _, v := range losses.Float64s() {
-			sum += v
-		}
-		mean.Float64s()[0] = sum / float64(kept)
-		return mean, nil
-	}
-	for _, v := range losses.Float32s() {
-		sum += float64(v)
-	}
-	mean.Float32s()[0] = float32(sum / float64(kept))
-	return mean, nil
-}
-
-// narrowLoss is the loss of 16-bit logits.
-func narrowLoss(b backend.Backend, logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
-	wide, err := b.Alloc(tensor.Float32, logits.Shape()...)
-	if err != nil {
-		return nil, err
-	}
-	defer wide.Release()
-	if err := b.Launch("convert", logits, wide); err != nil {
-		return nil, err
-	}
-	loss, err := CrossEntropy(b, wide, tokens, mask, perToken)
-	if err != nil {
-		return nil, err
-	}
-	defer loss.Release()
-	rounded, err := b.Alloc(logits.DType(), loss.Shape()...)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.Launch("convert", loss, rounded); err != nil {
-		rounded.Release()
-		return nil, err
-	}
-	return rounded, nil
-}
-
-func zero(losses *tensor.Tensor, i int) {
-	if losses.DType() == tensor.Float64 {
-		losses.Float64s()[i] = 0
-	} else {
-		losses.Float32s()[i] = 0
-	}
-}
-
-// keepPairs zeroes the losses of masked pairs and counts the others.
-func keepPairs(losses, mask *tensor.Tensor) int {
 	if mask == nil {
-		return losses.Len()
+		return targets, nil, batch * n, nil
 	}
-	kept, pairs := 0, losses.Dim(1)
-	for i := range losses.Dim(0) {
-		row := mask.Int64s()[i*(pairs+1):]
-		for j := range pairs {
-			if row[j] != 0 && row[j+1] != 0 {
-				kept++
-			} else {
-				zero(losses, i*pairs+j)
+	if kept, err = tensor.New(tensor.Uint8, batch, n); err != nil {
+		targets.Release()
+		return nil, nil, 0, err
+	}
+	for i := range batch {
+		row, out := mask.Int64s()[i*(n+1):], kept.Uint8s()[i*n:(i+1)*n]
+		for j := range out {
+			if out[j] = 0; row[j] != 0 && row[j+1] != 0 {
+				out[j] = 1
+				count++
 			}
 		}
 	}
-	return kept
+	return targets, kept, count, nil
 }
+
+// Kernel implements backend.Kernel.
+func (*CrossEntropyKernel) Kernel() string { return "cross_entropy" }
+
+// Operands implements backend.Kernel.
+func (k *CrossEntropyKernel) Operands() backend.Operands {
+	return backend.Reads(&k.Logits, &k.Targets, &k.Kept).Writes(&k.Out)
+}
+
+// Kernel implements backend.Kernel.
+func (*MeanKernel) Kernel() string { return "mean" }
+
+// Operands implements backend.Kernel.
+func (k *MeanKernel) Operands() backend.Operands { return backend.Reads(&k.X).Writes(&k.Out) }
+
+// Kernel implements backend.Kernel.
+func (*ConvertKernel) Kernel() string { return "convert" }
+
+// Operands implements backend.Kernel.
+func (k *ConvertKernel) Operands() backend.Operands { return backend.Reads(&k.X).Writes(&k.Out) }

@@ -11,6 +11,14 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
+func loss(perToken bool, logits, tokens, mask *tensor.Tensor) (*tensor.Tensor, error) {
+	out, err := op.Apply(cpu.CPU{}, &op.CrossEntropy{PerToken: perToken}, logits, tokens, mask)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
 // negativeLogLikelihood of token id at logits[i, j].
 func negativeLogLikelihood(logits *tensor.Tensor, i, j int, id int64) float64 {
 	sum := 0.0
@@ -36,7 +44,7 @@ func TestCrossEntropy(t *testing.T) {
 			}
 			return negativeLogLikelihood(logits, i[0], i[1], tokens.Int64s()[i[0]*4+i[1]+1])
 		}
-		each := b.own(op.CrossEntropy(cpu.CPU{}, logits, tokens, m, true))
+		each := b.own(loss(true, logits, tokens, m))
 		b.near(each, []int{2, 3}, tolerance, func(i []int) float64 {
 			v := want(i)
 			sum += v
@@ -45,7 +53,7 @@ func TestCrossEntropy(t *testing.T) {
 			}
 			return v
 		})
-		mean := b.own(op.CrossEntropy(cpu.CPU{}, logits, tokens, m, false))
+		mean := b.own(loss(false, logits, tokens, m))
 		b.near(mean, []int{}, tolerance, func([]int) float64 { return sum / kept })
 	}
 }
@@ -55,18 +63,18 @@ func TestLossOfStridedLogits(t *testing.T) {
 	wide := b.normal(2, 3, 12)
 	logits := b.own(wide.View([]int{2, 3, 9}, wide.Strides(), 0))
 	tokens := b.ids([]int64{1, 2, 3, 4, 5, 6}, 2, 3)
-	b.near(b.own(op.CrossEntropy(cpu.CPU{}, logits, tokens, nil, true)), []int{2, 2}, tolerance, func(i []int) float64 {
+	b.near(b.own(loss(true, logits, tokens, nil)), []int{2, 2}, tolerance, func(i []int) float64 {
 		return negativeLogLikelihood(logits, i[0], i[1], tokens.Int64s()[i[0]*3+i[1]+1])
 	})
 }
 
 func TestLossWithoutPairs(t *testing.T) {
 	b := newBench(t)
-	one := b.own(op.CrossEntropy(cpu.CPU{}, b.normal(1, 1, 9), b.ids([]int64{3}, 1, 1), nil, false))
+	one := b.own(loss(false, b.normal(1, 1, 9), b.ids([]int64{3}, 1, 1), nil))
 	if v := one.Float32s()[0]; v == v {
 		t.Errorf("the loss of one token is %g, want NaN", v)
 	}
-	none := b.own(op.CrossEntropy(cpu.CPU{}, b.normal(1, 0, 9), b.ids(nil, 1, 0), nil, true))
+	none := b.own(loss(true, b.normal(1, 0, 9), b.ids(nil, 1, 0), nil))
 	if none.Len() != 0 {
 		t.Errorf("no token has losses %v", none.Float32s())
 	}
@@ -92,7 +100,7 @@ func TestLossRefusals(t *testing.T) {
 		"id":               {logits, b.ids([]int64{1, 9, 3, 4, 5, 6}, 2, 3), nil, op.ErrIndex},
 		"negative id":      {logits, b.ids([]int64{1, -100, 3, 4, 5, 6}, 2, 3), nil, op.ErrIndex},
 	} {
-		if _, err := op.CrossEntropy(cpu.CPU{}, c.logits, c.tokens, c.mask, false); !errors.Is(err, c.is) {
+		if _, err := loss(false, c.logits, c.tokens, c.mask); !errors.Is(err, c.is) {
 			t.Errorf("%s: error %v, want %v", name, err, c.is)
 		}
 	}

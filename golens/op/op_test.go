@@ -57,25 +57,19 @@ func (b *bench) ids(values []int64, shape ...int) *tensor.Tensor {
 func (b *bench) bytes(values []byte, shape ...int) *tensor.Tensor {
 	b.t.Helper()
 	t := b.own(tensor.New(tensor.Uint8, shape...))
-	copy(t.Storage().Bytes(), values)
+	copy(t.Uint8s(), values)
 	return t
 }
 
-func (b *bench) param(name string, shape ...int) *op.Param {
+// transposed is a matrix of that shape stored the other way round, as Hugging Face's Linear is.
+func (b *bench) transposed(rows, cols int) *tensor.Tensor {
 	b.t.Helper()
-	return &op.Param{Name: name, Value: b.normal(shape...)}
-}
-
-// transposed is a parameter of that shape stored the other way round, as Hugging Face's Linear is.
-func (b *bench) transposed(name string, rows, cols int) *op.Param {
-	b.t.Helper()
-	stored := b.normal(cols, rows)
-	return &op.Param{Name: name, Value: b.own(stored.View([]int{rows, cols}, []int{1, rows}, 0))}
+	return b.own(b.normal(cols, rows).View([]int{rows, cols}, []int{1, rows}, 0))
 }
 
 func (b *bench) runAll(o op.Op, in ...*tensor.Tensor) []*tensor.Tensor {
 	b.t.Helper()
-	out, err := o.Forward(cpu.CPU{}, in)
+	out, err := op.Apply(cpu.CPU{}, o, in...)
 	if err != nil {
 		b.t.Fatalf("%s: %v", o.Name(), err)
 	}

@@ -1,4 +1,4 @@
-// Scores: masked attention scores. Kernel "scores": q, k, mask, out, scale, causal, window, soft cap.
+// Scores: masked attention scores. Kernel "scores".
 package op
 
 import (
@@ -10,17 +10,38 @@ import (
 // [batch, k_pos], and gives [batch, head, q_pos, k_pos]. Masked entries are the lowest finite number of the dtype.
 type Scores struct{ AttentionShape }
 
+// ScoresKernel is Out = Q·K · Scale, capped and masked. K may have strides; Mask may be nil.
+type ScoresKernel struct {
+	Q, K, Mask, Out *tensor.Tensor
+	AttentionShape
+}
+
 // Name implements Op.
 func (*Scores) Name() string { return "attn_scores" }
 
-// Forward implements Op.
-func (o *Scores) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+// Infer implements Op.
+func (o *Scores) Infer(in []Type) ([]Type, error) {
 	q, k, mask := in[0], in[1], in[2]
 	if err := checkAttention(o, in, q, k, mask); err != nil {
 		return nil, err
 	}
-	shape := []int{q.Dim(0), q.Dim(2), q.Dim(1), k.Dim(1)}
-	return produce(b, q.DType(), shape, func(out *tensor.Tensor) error {
-		return b.Launch("scores", q, k, mask, out, o.Scale, o.Causal, o.Window, o.SoftCap)
-	})
+	return one(q.DType, []int{q.Dim(0), q.Dim(2), q.Dim(1), k.Dim(1)})
+}
+
+// Run implements Op.
+func (o *Scores) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	return b.Launch(&ScoresKernel{in[0], in[1], in[2], out[0], o.AttentionShape})
+}
+
+// Cost implements Costed.
+func (*Scores) Cost(in, out []Type) Cost {
+	return Cost{Operations: products(out[0].Len(), in[0].Dim(3))}
+}
+
+// Kernel implements backend.Kernel.
+func (*ScoresKernel) Kernel() string { return "scores" }
+
+// Operands implements backend.Kernel.
+func (k *ScoresKernel) Operands() backend.Operands {
+	return backend.Reads(&k.Q, &k.K, &k.Mask).WritesScores(&k.Out)
 }

@@ -1,4 +1,4 @@
-// Softmax over the last axis. Kernel "softmax": x, out, zero masked.
+// Softmax over the last axis. Kernel "softmax".
 package op
 
 import (
@@ -10,13 +10,35 @@ import (
 // AttentionShape's.
 type Softmax struct{ ZeroMasked bool }
 
+// SoftmaxKernel is Out = softmax(X) along the last axis.
+type SoftmaxKernel struct {
+	X, Out     *tensor.Tensor
+	ZeroMasked bool
+}
+
 // Name implements Op.
 func (*Softmax) Name() string { return "softmax" }
 
-// Forward implements Op.
-func (o *Softmax) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
-	if len(in[0].Shape()) == 0 {
+// Infer implements Op.
+func (o *Softmax) Infer(in []Type) ([]Type, error) {
+	if in[0].Rank() == 0 {
 		return nil, shapeError(o, in, "at least one dimension")
 	}
-	return produce(b, in[0].DType(), in[0].Shape(), func(out *tensor.Tensor) error { return b.Launch("softmax", in[0], out, o.ZeroMasked) })
+	return one(in[0].DType, in[0].Shape)
+}
+
+// Run implements Op.
+func (o *Softmax) Run(b backend.Backend, in, out []*tensor.Tensor) error {
+	return b.Launch(&SoftmaxKernel{in[0], out[0], o.ZeroMasked})
+}
+
+// Cost implements Costed.
+func (*Softmax) Cost(_, out []Type) Cost { return Cost{Operations: 3 * out[0].Len()} }
+
+// Kernel implements backend.Kernel.
+func (*SoftmaxKernel) Kernel() string { return "softmax" }
+
+// Operands implements backend.Kernel.
+func (k *SoftmaxKernel) Operands() backend.Operands {
+	return backend.Operands{}.ReadsScores(&k.X).Writes(&k.Out)
 }

@@ -14,21 +14,21 @@ const tolerance = 2e-5
 
 func TestEmbed(t *testing.T) {
 	b := newBench(t)
-	table := b.param("embed.weight", 7, 5)
+	table := b.normal(7, 5)
 	ids := b.ids([]int64{6, 0, 3, 3, 1, 2}, 2, 3)
-	b.near(b.run(&op.Embed{Table: table}, ids), []int{2, 3, 5}, 0, func(i []int) float64 {
-		return at(table.Value, int(ids.Int64s()[i[0]*3+i[1]]), i[2])
+	b.near(b.run(&op.Embed{}, ids, table, table), []int{2, 3, 5}, 0, func(i []int) float64 {
+		return at(table, int(ids.Int64s()[i[0]*3+i[1]]), i[2])
 	})
 }
 
 func TestPosEmbed(t *testing.T) {
 	b := newBench(t)
-	table := b.param("pos_embed.weight", 9, 4)
+	table := b.normal(9, 4)
 	like := b.normal(3, 2, 4)
 	for _, rows := range []int{1, 3} {
 		positions := b.ids([]int64{8, 1, 0, 5, 2, 2}[:2*rows], rows, 2)
-		b.near(b.run(&op.PosEmbed{Table: table}, positions, like), []int{3, 2, 4}, 0, func(i []int) float64 {
-			return at(table.Value, int(positions.Int64s()[(i[0]%rows)*2+i[1]]), i[2])
+		b.near(b.run(&op.PosEmbed{}, positions, like, table), []int{3, 2, 4}, 0, func(i []int) float64 {
+			return at(table, int(positions.Int64s()[(i[0]%rows)*2+i[1]]), i[2])
 		})
 	}
 }
@@ -37,35 +37,35 @@ func TestLinear(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct {
 		name   string
-		w      *op.Param
-		bias   *op.Param
+		w      *tensor.Tensor
+		bias   *tensor.Tensor
 		x      *tensor.Tensor
 		heads  int
 		stream bool
 		shape  []int
 	}{
-		{"in-out, bias", b.param("w", 6, 8), b.param("b", 8), b.normal(2, 3, 6), 0, false, []int{2, 3, 8}},
-		{"out-in, no bias", b.transposed("w", 6, 8), nil, b.normal(2, 3, 6), 0, false, []int{2, 3, 8}},
-		{"to heads", b.transposed("w", 6, 8), b.param("b", 8), b.normal(1, 3, 6), 4, false, []int{1, 3, 4, 2}},
-		{"from heads", b.param("w", 6, 8), b.param("b", 8), b.normal(2, 5, 3, 2), 0, false, []int{2, 5, 8}},
-		{"added to a stream", b.param("w", 6, 8), b.param("b", 8), b.normal(2, 3, 6), 0, true, []int{2, 3, 8}},
-		{"many rows", b.transposed("w", 6, 8), b.param("b", 8), b.normal(3, 50, 6), 0, true, []int{3, 50, 8}},
+		{"in-out, bias", b.normal(6, 8), b.normal(8), b.normal(2, 3, 6), 0, false, []int{2, 3, 8}},
+		{"out-in, no bias", b.transposed(6, 8), nil, b.normal(2, 3, 6), 0, false, []int{2, 3, 8}},
+		{"to heads", b.transposed(6, 8), b.normal(8), b.normal(1, 3, 6), 4, false, []int{1, 3, 4, 2}},
+		{"from heads", b.normal(6, 8), b.normal(8), b.normal(2, 5, 3, 2), 0, false, []int{2, 5, 8}},
+		{"added to a stream", b.normal(6, 8), b.normal(8), b.normal(2, 3, 6), 0, true, []int{2, 3, 8}},
+		{"many rows", b.transposed(6, 8), b.normal(8), b.normal(3, 50, 6), 0, true, []int{3, 50, 8}},
 	} {
-		in := []*tensor.Tensor{c.x}
+		in := []*tensor.Tensor{c.x, c.w, c.bias}
 		if c.stream {
 			in = append(in, b.normal(c.shape...))
 		}
-		out := b.run(&op.Linear{W: c.w, B: c.bias, Heads: c.heads}, in...)
+		out := b.run(&op.Linear{Heads: c.heads}, in...)
 		width := 8
 		flat := b.own(out.Reshape(out.Len()/width, width))
 		rows := b.own(c.x.Reshape(out.Len()/width, 6))
 		b.near(flat, flat.Shape(), tolerance, func(i []int) float64 {
-			v := dot(6, func(k int) float64 { return at(rows, i[0], k) }, func(k int) float64 { return at(c.w.Value, k, i[1]) })
+			v := dot(6, func(k int) float64 { return at(rows, i[0], k) }, func(k int) float64 { return at(c.w, k, i[1]) })
 			if c.bias != nil {
-				v += at(c.bias.Value, i[1])
+				v += at(c.bias, i[1])
 			}
 			if c.stream {
-				v += float64(in[1].Float32s()[i[0]*width+i[1]])
+				v += float64(in[op.LinearResidual].Float32s()[i[0]*width+i[1]])
 			}
 			return v
 		})
@@ -78,7 +78,7 @@ func TestLinear(t *testing.T) {
 func TestNormSteps(t *testing.T) {
 	b := newBench(t)
 	const d, eps = 7, 1e-3
-	x, w, bias := b.normal(2, 3, d), b.param("w", d), b.param("b", d)
+	x, w, bias := b.normal(2, 3, d), b.normal(d), b.normal(d)
 	mean := func(i []int) float64 { return dot(d, func(k int) float64 { return at(x, i[0], i[1], k) / d }, one) }
 	for kind, centre := range map[op.NormKind]func([]int) float64{op.LayerNorm: mean, op.RMSNorm: func([]int) float64 { return 0 }} {
 		scale := b.run(&op.NormScale{Kind: kind, Eps: eps}, x)
@@ -91,10 +91,10 @@ func TestNormSteps(t *testing.T) {
 			return (at(x, i[0], i[1], i[2]) - centre(i)) / at(edited, i[0], i[1], 0)
 		})
 	}
-	b.near(b.run(&op.Affine{W: w, B: bias}, x), []int{2, 3, d}, tolerance, func(i []int) float64 {
-		return at(x, i...)*at(w.Value, i[2]) + at(bias.Value, i[2])
+	b.near(b.run(&op.Affine{}, x, w, bias), []int{2, 3, d}, tolerance, func(i []int) float64 {
+		return at(x, i...)*at(w, i[2]) + at(bias, i[2])
 	})
-	b.near(b.run(&op.Affine{W: w}, x), []int{2, 3, d}, tolerance, func(i []int) float64 { return at(x, i...) * at(w.Value, i[2]) })
+	b.near(b.run(&op.Affine{}, x, w, nil), []int{2, 3, d}, tolerance, func(i []int) float64 { return at(x, i...) * at(w, i[2]) })
 }
 
 func one(int) float64 { return 1 }
@@ -103,10 +103,10 @@ func TestRope(t *testing.T) {
 	b := newBench(t)
 	freq := b.own(tensor.FromFloat32s([]float32{1, 0.25}, 2))
 	positions := b.ids([]int64{0, 1, 40, 3, 3, 9}, 2, 3)
-	x := b.normal(2, 3, 5, 6) // the last two of six dimensions are not turned
+	x := b.normal(2, 3, 5, 6) // the last two of six dimensions are not rotated
 	for _, adjacent := range []bool{false, true} {
-		table := &op.RopeTable{InvFreq: &op.Param{Name: "inv_freq", Value: freq}, Scaling: 1.5, Adjacent: adjacent}
-		cs := b.runAll(table, positions)
+		table := &op.RopeTable{Scaling: 1.5, Adjacent: adjacent}
+		cs := b.runAll(table, positions, freq, x)
 		pair := func(d int) (freq, partner int, sign float64) {
 			switch {
 			case adjacent && d%2 == 0:
@@ -201,23 +201,23 @@ func TestHeads(t *testing.T) {
 	per := b.normal(2, 5, heads, d)
 	b.near(b.run(&op.FirstHeads{Heads: 2}, per), []int{2, 5, 2, d}, 0, func(i []int) float64 { return at(per, i...) })
 
-	for _, w := range []*op.Param{b.param("w", d, heads*e), b.transposed("w", d, heads*e)} {
-		bias := b.param("b", heads*e)
-		b.near(b.run(&op.HeadLinear{W: w, B: bias, Heads: heads}, per), []int{2, 5, heads, e}, tolerance, func(i []int) float64 {
+	for _, w := range []*tensor.Tensor{b.normal(d, heads*e), b.transposed(d, heads*e)} {
+		bias := b.normal(heads * e)
+		b.near(b.run(&op.HeadLinear{Heads: heads}, per, w, bias), []int{2, 5, heads, e}, tolerance, func(i []int) float64 {
 			column := i[2]*e + i[3]
-			return at(bias.Value, column) + dot(d, func(k int) float64 { return at(per, i[0], i[1], i[2], k) }, func(k int) float64 { return at(w.Value, k, column) })
+			return at(bias, column) + dot(d, func(k int) float64 { return at(per, i[0], i[1], i[2], k) }, func(k int) float64 { return at(w, k, column) })
 		})
 	}
-	for _, w := range []*op.Param{b.param("w", heads*e, d), b.transposed("w", heads*e, d)} {
-		z, bias := b.normal(2, 5, heads, e), b.param("b", d)
-		result := b.run(&op.HeadResult{W: w}, z)
+	for _, w := range []*tensor.Tensor{b.normal(heads*e, d), b.transposed(heads*e, d)} {
+		z, bias := b.normal(2, 5, heads, e), b.normal(d)
+		result := b.run(&op.HeadResult{}, z, w)
 		b.near(result, []int{2, 5, heads, d}, tolerance, func(i []int) float64 {
-			return dot(e, func(k int) float64 { return at(z, i[0], i[1], i[2], k) }, func(k int) float64 { return at(w.Value, i[2]*e+k, i[3]) })
+			return dot(e, func(k int) float64 { return at(z, i[0], i[1], i[2], k) }, func(k int) float64 { return at(w, i[2]*e+k, i[3]) })
 		})
 		sum := func(i []int) float64 {
 			return dot(heads, func(h int) float64 { return at(result, i[0], i[1], h, i[2]) }, one)
 		}
-		b.near(b.run(&op.SumHeads{}, result), []int{2, 5, d}, tolerance, sum)
-		b.near(b.run(&op.SumHeads{B: bias}, result), []int{2, 5, d}, tolerance, func(i []int) float64 { return sum(i) + at(bias.Value, i[2]) })
+		b.near(b.run(&op.SumHeads{}, result, nil), []int{2, 5, d}, tolerance, sum)
+		b.near(b.run(&op.SumHeads{}, result, bias), []int{2, 5, d}, tolerance, func(i []int) float64 { return sum(i) + at(bias, i[2]) })
 	}
 }

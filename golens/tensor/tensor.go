@@ -209,6 +209,14 @@ func (t *Tensor) Int64s() []int64 {
 	return unsafe.Slice((*int64)(t.Pointer()), t.Len())
 }
 
+// Uint8s are the elements of a contiguous uint8 tensor, shared with it.
+func (t *Tensor) Uint8s() []uint8 {
+	if t.dtype != Uint8 || !t.Contiguous() {
+		return nil
+	}
+	return unsafe.Slice((*uint8)(t.Pointer()), t.Len())
+}
+
 // Bytes is the memory of a contiguous tensor of any dtype, shared with it.
 func (t *Tensor) Bytes() []byte {
 	if !t.Contiguous() {

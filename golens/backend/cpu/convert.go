@@ -3,14 +3,16 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
 
 // convert: contiguous or strided source, contiguous destination of another floating dtype.
-func convert(a arguments) error { return convertTo(a.tensor(1), a.tensor(0)) }
+func convert(k *op.ConvertKernel) error { return convertTo(k.Out, k.X) }
 
 // convertTo fills dst, which is contiguous, with the values of src, rounded to its dtype. Between float64 and 16 bits
 // the way is through float32, as in torch.
@@ -69,14 +71,20 @@ func inRows(t *tensor.Tensor) (*tensor.Tensor, error) {
 	return own, nil
 }
 
-// copyStrided makes a strided tensor contiguous.
-func copyStrided(a arguments) error { return copyTo(a.tensor(1), a.tensor(0)) }
+// Copy implements backend.Backend.
+func (CPU) Copy(dst, src *tensor.Tensor) error { return copyTo(dst, src) }
 
 func copyTo(dst, src *tensor.Tensor) error {
-	if dst.DType() != src.DType() {
-		return fmt.Errorf("cpu: copy of %s to %s", src.DType(), dst.DType())
+	if dst.DType() != src.DType() || !slices.Equal(dst.Shape(), src.Shape()) {
+		return fmt.Errorf("cpu: copy of %s %v to %s %v", src.DType(), src.Shape(), dst.DType(), dst.Shape())
+	}
+	if dst.Contiguous() && src.Contiguous() {
+		copy(bytesOf(dst), bytesOf(src))
+		return nil
 	}
 	switch src.DType().Size() {
+	case 1:
+		copyElements[uint8](dst, src)
 	case 2:
 		copyElements[uint16](dst, src)
 	case 4:
@@ -90,13 +98,13 @@ func copyTo(dst, src *tensor.Tensor) error {
 }
 
 // copyElements copies between tensors of one shape, axis by axis.
-func copyElements[T uint16 | uint64](dst, src *tensor.Tensor) {
+func copyElements[T uint8 | uint16 | uint64](dst, src *tensor.Tensor) {
 	if dst.Len() > 0 {
 		copyAxes((*T)(dst.Pointer()), (*T)(src.Pointer()), src.Shape(), dst.Strides(), src.Strides())
 	}
 }
 
-func copyAxes[T uint16 | uint64](dst, src *T, shape, to, from []int) {
+func copyAxes[T uint8 | uint16 | uint64](dst, src *T, shape, to, from []int) {
 	if len(shape) == 0 {
 		*dst = *src
 		return
@@ -106,6 +114,23 @@ func copyAxes[T uint16 | uint64](dst, src *T, shape, to, from []int) {
 		s := (*T)(unsafe.Add(unsafe.Pointer(src), i*from[0]*int(unsafe.Sizeof(*src))))
 		copyAxes(d, s, shape[1:], to[1:], from[1:])
 	}
+}
+
+// gatherWidened copies rows of a table that is stored narrower, widened.
+func gatherWidened(table, ids, out *tensor.Tensor) error {
+	if !table.DType().Floating() || out.DType() != tensor.Float32 {
+		return fmt.Errorf("cpu: gather of %s to %s", table.DType(), out.DType())
+	}
+	shape := append(append(make([]int, 0, 3), out.Shape()[:len(out.Shape())-1]...), table.Dim(1))
+	rows, err := tensor.New(table.DType(), shape...)
+	if err != nil {
+		return err
+	}
+	defer rows.Release()
+	if ids.Len() > 0 {
+		gatherBytes(table, ids, rows)
+	}
+	return convertTo(out, rows)
 }
 
 // gatherBytes copies the rows of a table that ids name; one row of ids serves every batch row.

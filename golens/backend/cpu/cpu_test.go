@@ -10,6 +10,7 @@ import (
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -29,9 +30,21 @@ func own(t *testing.T) func(*tensor.Tensor, error) *tensor.Tensor {
 	}
 }
 
+// unknown is a kernel of that name with arguments that no backend knows.
+type unknown string
+
+func (u unknown) Kernel() string { return string(u) }
+
+func (unknown) Operands() backend.Operands {
+	t, _ := tensor.New(tensor.Float32, 1)
+	return backend.Reads(&t)
+}
+
 func TestUnknownKernel(t *testing.T) {
-	if err := (cpu.CPU{}).Launch("convolve"); !errors.Is(err, backend.ErrNoKernel) {
-		t.Errorf("error %v, want %v", err, backend.ErrNoKernel)
+	for name, k := range map[string]backend.Kernel{"no such": unknown("convolve"), "other arguments": unknown("add")} {
+		if err := (cpu.CPU{}).Launch(k); !errors.Is(err, backend.ErrNoKernel) {
+			t.Errorf("%s: error %v, want %v", name, err, backend.ErrNoKernel)
+		}
 	}
 	if name := (cpu.CPU{}).Name(); name != "cpu" {
 		t.Errorf("the backend is called %q", name)
@@ -101,7 +114,7 @@ func TestCopy(t *testing.T) {
 		want []float32
 	}{{turned, []float32{1, 4, 2, 5, 3, 6}}, {repeated, []float32{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}}} {
 		out := own(t)(tensor.New(tensor.Float32, c.src.Shape()...))
-		if err := (cpu.CPU{}).Launch("copy", c.src, out); err != nil {
+		if err := (cpu.CPU{}).Copy(out, c.src); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(out.Float32s(), c.want) {
@@ -111,15 +124,23 @@ func TestCopy(t *testing.T) {
 	ids := own(t)(tensor.FromInt64s([]int64{1, 2, 3, 1 << 40, 5, 6}, 2, 3))
 	gaps := own(t)(ids.View([]int{2, 2}, []int{3, 2}, 0))
 	out := own(t)(tensor.New(tensor.Int64, 2, 2))
-	if err := (cpu.CPU{}).Launch("copy", gaps, out); err != nil {
+	if err := (cpu.CPU{}).Copy(out, gaps); err != nil {
 		t.Fatal(err)
 	}
 	if want := []int64{1, 3, 1 << 40, 6}; !slices.Equal(out.Int64s(), want) {
 		t.Errorf("%v, want %v", out.Int64s(), want)
 	}
-	bytes := own(t)(tensor.New(tensor.Uint8, 2))
-	if err := (cpu.CPU{}).Launch("copy", bytes, bytes); err == nil {
-		t.Error("a dtype without a copy was copied")
+	bytes := own(t)(tensor.New(tensor.Uint8, 6))
+	copy(bytes.Uint8s(), []byte{1, 2, 3, 4, 5, 6})
+	every2nd := own(t)(bytes.View([]int{3}, []int{2}, 0))
+	three := own(t)(tensor.New(tensor.Uint8, 3))
+	if err := (cpu.CPU{}).Copy(three, every2nd); err != nil || !slices.Equal(three.Uint8s(), []byte{1, 3, 5}) {
+		t.Errorf("%v, %v", three.Uint8s(), err)
+	}
+	for name, to := range map[string]*tensor.Tensor{"dtype": out, "shape": own(t)(tensor.New(tensor.Uint8, 4))} {
+		if err := (cpu.CPU{}).Copy(to, every2nd); err == nil {
+			t.Errorf("a copy to another %s was made", name)
+		}
 	}
 }
 
@@ -144,7 +165,7 @@ func TestWiden(t *testing.T) {
 		"float64":  {wide, []float32{0, -2.5}},
 	} {
 		out := own(t)(tensor.New(tensor.Float32, 2))
-		if err := (cpu.CPU{}).Launch("convert", c.src, out); err != nil {
+		if err := (cpu.CPU{}).Launch(&op.ConvertKernel{X: c.src, Out: out}); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(out.Float32s(), c.want) {
@@ -152,7 +173,7 @@ func TestWiden(t *testing.T) {
 		}
 	}
 	out := own(t)(tensor.New(tensor.Float32, 2))
-	if err := (cpu.CPU{}).Launch("convert", put(tensor.Uint8, 1, 2), out); err == nil {
+	if err := (cpu.CPU{}).Launch(&op.ConvertKernel{X: put(tensor.Uint8, 1, 2), Out: out}); err == nil {
 		t.Error("bytes were widened")
 	}
 }

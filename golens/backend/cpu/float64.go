@@ -1,5 +1,5 @@
 // Float64: the kernels of models that run in float64, to check others by. Products are in kernels/cpu (gemm_f64.c);
-// the rest are loops here. Arguments are those of the float32 kernels of the same names; attention's are in
+// the rest are loops here; attention's are in
 // float64_attention.go.
 package cpu
 
@@ -7,36 +7,37 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-func addWide(a arguments) error {
-	x, y, out := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.tensor(2).Float64s()
+func addWide(k *op.AddKernel) error {
+	x, y, out := k.A.Float64s(), k.B.Float64s(), k.Out.Float64s()
 	for i := range out {
 		out[i] = x[i] + y[i]
 	}
 	return nil
 }
 
-func mulWide(a arguments) error {
-	x, y, out := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.tensor(2).Float64s()
+func mulWide(k *op.MulKernel) error {
+	x, y, out := k.A.Float64s(), k.B.Float64s(), k.Out.Float64s()
 	for i := range out {
 		out[i] = x[i] * y[i]
 	}
 	return nil
 }
 
-func softCapWide(a arguments) error {
-	x, out, limit := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.wide(2)
+func softCapWide(k *op.SoftCapKernel) error {
+	x, out, limit := k.X.Float64s(), k.Out.Float64s(), k.Limit
 	for i := range out {
 		out[i] = limit * math.Tanh(x[i]/limit)
 	}
 	return nil
 }
 
-func soluWide(a arguments) error {
-	n, out := a.tensor(0).Dim(-1), a.tensor(1).Float64s()
-	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+func soluWide(k *op.SoLUKernel) error {
+	n, out := k.X.Dim(-1), k.Out.Float64s()
+	eachRow(n, k.X.Float64s(), func(r int, row []float64) {
 		to := out[r*n : (r+1)*n]
 		softmaxRow(to, row)
 		for i, v := range row {
@@ -102,42 +103,42 @@ func optional(t *tensor.Tensor) []float64 {
 	return t.Float64s()
 }
 
-func normWide(a arguments, rms bool) error {
-	w, bias, out, eps, n := optional(a.tensor(1)), optional(a.tensor(2)), a.tensor(3).Float64s(), a.wide(4), a.tensor(0).Dim(-1)
-	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+func normWide(k *op.NormKernel) error {
+	w, bias, out, n, rms := optional(k.W), optional(k.B), k.Out.Float64s(), k.X.Dim(-1), k.Kind == op.RMSNorm
+	eachRow(n, k.X.Float64s(), func(r int, row []float64) {
 		to, mean := out[r*n:(r+1)*n], meanOf(row, rms)
-		normalizeRow(to, row, mean, scaleOf(row, mean, eps))
+		normalizeRow(to, row, mean, scaleOf(row, mean, k.Eps))
 		affineRow(to, to, w, bias)
 	})
 	return nil
 }
 
-func normScaleWide(a arguments, rms bool) error {
-	scale, eps := a.tensor(1).Float64s(), a.wide(2)
-	eachRow(a.tensor(0).Dim(-1), a.tensor(0).Float64s(), func(r int, row []float64) {
-		scale[r] = scaleOf(row, meanOf(row, rms), eps)
+func normScaleWide(k *op.NormScaleKernel) error {
+	scale, rms := k.Scale.Float64s(), k.Kind == op.RMSNorm
+	eachRow(k.X.Dim(-1), k.X.Float64s(), func(r int, row []float64) {
+		scale[r] = scaleOf(row, meanOf(row, rms), k.Eps)
 	})
 	return nil
 }
 
-func normalizeWide(a arguments, rms bool) error {
-	scale, out, n := a.tensor(1).Float64s(), a.tensor(2).Float64s(), a.tensor(0).Dim(-1)
-	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+func normalizeWide(k *op.NormalizeKernel) error {
+	scale, out, n, rms := k.Scale.Float64s(), k.Out.Float64s(), k.X.Dim(-1), k.Kind == op.RMSNorm
+	eachRow(n, k.X.Float64s(), func(r int, row []float64) {
 		normalizeRow(out[r*n:], row, meanOf(row, rms), scale[r])
 	})
 	return nil
 }
 
-func affineWide(a arguments) error {
-	w, bias, out, n := a.tensor(1).Float64s(), optional(a.tensor(2)), a.tensor(3).Float64s(), a.tensor(0).Dim(-1)
-	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) { affineRow(out[r*n:], row, w, bias) })
+func affineWide(k *op.AffineKernel) error {
+	w, bias, out, n := k.W.Float64s(), optional(k.B), k.Out.Float64s(), k.X.Dim(-1)
+	eachRow(n, k.X.Float64s(), func(r int, row []float64) { affineRow(out[r*n:], row, w, bias) })
 	return nil
 }
 
-func ropeWide(a arguments) error {
+func ropeWide(k *op.RopeKernel) error {
 	var dense [3]*tensor.Tensor // keys of a KV cache, and tables for the positions behind it, have strides
-	for i := range dense {
-		t, err := inRows(a.tensor(i))
+	for i, given := range []*tensor.Tensor{k.X, k.Cos, k.Sin} {
+		t, err := inRows(given)
 		if err != nil {
 			return err
 		}
@@ -146,9 +147,9 @@ func ropeWide(a arguments) error {
 	}
 	x, cos, sin := dense[0], dense[1], dense[2]
 	heads, dim, rotary, pos := x.Dim(2), x.Dim(3), cos.Dim(2), x.Dim(1)
-	in, out := x.Float64s(), a.tensor(3).Float64s()
+	in, out := x.Float64s(), k.Out.Float64s()
 	half, step := rotary/2, 1
-	if a.bool(4) { // pairs are neighbours
+	if k.Adjacent { // pairs are neighbours
 		step = 2
 	}
 	for row := range x.Dim(0) * pos {
@@ -195,32 +196,32 @@ func reluWide(x float64) float64 {
 	return x
 }
 
-func activationWide(a arguments) error {
-	f, ok := widest[a.string(2)]
+func activationWide(k *op.ActivationKernel) error {
+	f, ok := widest[k.Kind]
 	if !ok {
-		return fmt.Errorf("cpu: no activation function %q of float64", a.string(2))
+		return fmt.Errorf("cpu: no activation function %q of float64", k.Kind)
 	}
-	x, out := a.tensor(0).Float64s(), a.tensor(1).Float64s()
+	x, out := k.X.Float64s(), k.Out.Float64s()
 	for i, v := range x {
 		out[i] = f(v)
 	}
 	return nil
 }
 
-func gateWide(a arguments) error {
-	f, ok := widest[a.string(3)]
+func gateWide(k *op.GateKernel) error {
+	f, ok := widest[k.Kind]
 	if !ok {
-		return fmt.Errorf("cpu: no activation function %q of float64", a.string(3))
+		return fmt.Errorf("cpu: no activation function %q of float64", k.Kind)
 	}
-	gate, up, out := a.tensor(0).Float64s(), a.tensor(1).Float64s(), a.tensor(2).Float64s()
+	gate, up, out := k.Gate.Float64s(), k.Up.Float64s(), k.Out.Float64s()
 	for i, v := range gate {
 		out[i] = f(v) * up[i]
 	}
 	return nil
 }
 
-func crossEntropyWide(a arguments) error {
-	logits, targets, out := a.tensor(0), a.tensor(1).Int64s(), a.tensor(2).Float64s()
+func crossEntropyWide(k *op.CrossEntropyKernel) error {
+	logits, targets, out := k.Logits, k.Targets.Int64s(), k.Out.Float64s()
 	pairs, vocab := logits.Dim(1), logits.Dim(2)
 	for i := range out {
 		row, err := logits.View([]int{vocab}, nil, i/pairs*logits.Strides()[0]+i%pairs*logits.Strides()[1])
@@ -238,5 +239,6 @@ func crossEntropyWide(a arguments) error {
 		out[i] = math.Log(sum) - (x[targets[i]] - most)
 		row.Release()
 	}
+	dropPairs(out, k.Kept)
 	return nil
 }

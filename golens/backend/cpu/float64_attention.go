@@ -7,19 +7,20 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
 
-func scoresWide(a arguments) error {
-	s := attentionOf(a.tensor(0), a.tensor(1), a.tensor(2), 1, a.bool(5), a.int(6))
-	scale, limit, out := a.wide(4), a.wide(7), a.tensor(3)
+func scoresWide(k *op.ScoresKernel) error {
+	s := attentionOf(k.Q, k.K, k.Mask, k.AttentionShape)
+	scale, limit, out := k.Scale, k.SoftCap, k.Out
 	for b := range s.Batch {
 		for h := range s.Heads {
 			g := kernels.Gemm{
 				M: s.QLen, N: s.KLen, K: s.HeadDim, TransB: true,
-				A: at64(a.tensor(0), b, 0, h), LDA: s.Q.Pos,
-				B: at64(a.tensor(1), b, 0, h/(s.Heads/s.KVHeads)), LDB: s.K.Pos,
+				A: at64(k.Q, b, 0, h), LDA: s.Q.Pos,
+				B: at64(k.K, b, 0, h/(s.Heads/s.KVHeads)), LDB: s.K.Pos,
 				C: at64(out, b, h, 0), LDC: s.KLen,
 			}
 			if err := g.RunFloat64(); err != nil {
@@ -27,13 +28,13 @@ func scoresWide(a arguments) error {
 			}
 		}
 	}
-	mask := a.tensor(2)
+	mask := k.Mask
 	eachRow(s.KLen, out.Float64s(), func(r int, row []float64) {
 		b, q := r/(s.Heads*s.QLen), r%s.QLen+s.KLen-s.QLen
 		for k := range row {
 			hidden := s.Causal && (k > q || (s.Window > 0 && k <= q-s.Window))
 			if mask != nil {
-				hidden = hidden || mask.Storage().Bytes()[b*s.KLen+k] == 0
+				hidden = hidden || mask.Uint8s()[b*s.KLen+k] == 0
 			}
 			row[k] *= scale
 			if limit > 0 {
@@ -53,13 +54,13 @@ func at64(t *tensor.Tensor, i, j, k int) unsafe.Pointer {
 	return unsafe.Add(t.Pointer(), 8*(i*s[0]+j*s[1]+k*s[2]))
 }
 
-func softmaxWide(a arguments) error {
-	n, zeroMasked, out := a.tensor(0).Dim(-1), a.bool(2), a.tensor(1).Float64s()
+func softmaxWide(k *op.SoftmaxKernel) error {
+	n, out := k.X.Dim(-1), k.Out.Float64s()
 	lowest := tensor.Float64.Lowest()
-	eachRow(n, a.tensor(0).Float64s(), func(r int, row []float64) {
+	eachRow(n, k.X.Float64s(), func(r int, row []float64) {
 		p := out[r*n : (r+1)*n]
 		softmaxRow(p, row)
-		if !zeroMasked || slices.ContainsFunc(row, func(v float64) bool { return !(v <= lowest) }) {
+		if !k.ZeroMasked || slices.ContainsFunc(row, func(v float64) bool { return !(v <= lowest) }) {
 			return
 		}
 		for i, v := range row { // a query that sees no key, or only such as score -inf
@@ -85,8 +86,8 @@ func softmaxRow(p, row []float64) {
 	}
 }
 
-func mixWide(a arguments) error {
-	p, v, out := a.tensor(0), a.tensor(1), a.tensor(2).Float64s()
+func mixWide(kernel *op.MixKernel) error {
+	p, v, out := kernel.Pattern, kernel.V, kernel.Out.Float64s()
 	heads, queries, keys, d := p.Dim(1), p.Dim(2), p.Dim(3), v.Dim(3)
 	group, s := heads/v.Dim(2), v.Strides()
 	for b := range p.Dim(0) {

@@ -5,6 +5,7 @@ package cpu
 import (
 	"unsafe"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
@@ -19,55 +20,56 @@ func halfOf(dt tensor.DType) kernels.Half {
 	return kernels.Float16
 }
 
-// narrow runs a kernel on widened copies of what it reads, and rounds what it wrote.
-func (k kernel) narrow(a arguments, dt tensor.DType) error {
-	wide := arguments{a.kernel, append([]any{}, a.list...)}
-	for i := range a.list {
-		t := a.tensor(i)
+// narrow runs a kernel on widened copies of what it reads, and rounds what it wrote. The copies stand in the kernel's
+// arguments while it runs.
+func narrow(entry kernel, k backend.Kernel, operands *backend.Operands, dt tensor.DType) error {
+	var given [8]*tensor.Tensor // by operand; nil where it stays
+	defer func() {
+		for i, t := range given[:operands.Len()] {
+			if t != nil {
+				field := operands.At(i).T
+				(*field).Release()
+				*field = t
+			}
+		}
+	}()
+	for i := range operands.Len() {
+		o := operands.At(i)
+		t := *o.T
 		if t == nil || t.DType() != dt {
 			continue
 		}
-		s, err := scratchLike(t)
+		wide, err := scratchLike(t)
 		if err != nil {
 			return err
 		}
-		defer s.Release()
-		wide.list[i] = s
-		if contains(k.out, i) {
+		given[i], *o.T = t, wide
+		if o.Use&backend.Write != 0 {
 			continue
 		}
-		if err := convertTo(s, t); err != nil {
+		if err := convertTo(wide, t); err != nil {
 			return err
 		}
-		if contains(k.scores, i) {
-			replace(s.Float32s(), float32(dt.Lowest()), float32(tensor.Float32.Lowest()))
+		if o.Use&backend.Masked != 0 {
+			replace(wide.Float32s(), float32(dt.Lowest()), float32(tensor.Float32.Lowest()))
 		}
 	}
-	if err := k.float32(wide); err != nil {
+	if err := entry.float32(k); err != nil {
 		return err
 	}
-	for _, i := range k.out {
-		s := wide.tensor(i)
-		if s == a.tensor(i) {
-			continue // float32 among the 16 bits
+	for i := range operands.Len() {
+		o := operands.At(i)
+		if given[i] == nil || o.Use&backend.Write == 0 {
+			continue
 		}
-		if contains(k.scores, i) {
-			replace(s.Float32s(), float32(tensor.Float32.Lowest()), float32(dt.Lowest()))
+		if o.Use&backend.Masked != 0 {
+			replace((*o.T).Float32s(), float32(tensor.Float32.Lowest()), float32(dt.Lowest()))
 		}
-		if err := convertTo(a.tensor(i), s); err != nil {
+		if err := convertTo(given[i], *o.T); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func contains(list []int, i int) bool {
-	for _, n := range list {
-		if n == i {
-			return true
-		}
-	}
-	return false
 }
 
 // replace puts the lowest number of one dtype in the place of another's: a masked score is that of its dtype.
