@@ -25,10 +25,7 @@ type Edge interface {
 // Fire calls the hooks of one point in order; each sees what the one before left. Hooks that are added at this
 // point meanwhile wait for the next time, ones that are removed are still called this time, as in torch.
 func (r *Registry) Fire(p *Point, dir Direction, edge Edge, foreign Caller) error {
-	r.mu.Lock()
-	queue := p.queue[dir]
-	r.mu.Unlock()
-	for _, h := range queue {
+	for _, h := range p.hooks(dir) {
 		t, err := edge.Exclusive()
 		if err != nil {
 			return fmt.Errorf("hook %s: %w", p.Name, err)

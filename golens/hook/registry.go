@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 )
 
 // Direction says whether a hook sees activations or gradients.
@@ -45,7 +47,15 @@ type Point struct {
 	Name  string
 	Gate  string // name of the config flag without which it never fires; "" when it is always live
 	ctx   map[string]any
-	queue [2][]*Handle
+	queue [2]atomic.Pointer[[]*Handle] // a run may read one while another takes its place
+}
+
+// hooks are a point's hooks in firing order; the list must not be changed.
+func (p *Point) hooks(dir Direction) []*Handle {
+	if queue := p.queue[dir].Load(); queue != nil {
+		return *queue
+	}
+	return nil
 }
 
 // Registry is the hook points of one model with their hooks. It is safe for concurrent use.
@@ -56,6 +66,7 @@ type Registry struct {
 	aliases    [][2]string
 	dropped    []int // indices that RemovePoint left free
 	lastID     int64
+	watched    [2]bitset.Set // points with hooks
 	generation atomic.Uint64
 }
 
@@ -93,6 +104,9 @@ func (r *Registry) RemovePoint(index int) error {
 	}
 	if p.Name != "" {
 		return fmt.Errorf("hook: the point %q has a name, and stays for as long as its registry", p.Name)
+	}
+	for dir := Forward; dir < Both; dir++ {
+		r.queued(p, dir, nil)
 	}
 	r.points[index] = nil
 	r.dropped = append(r.dropped, index)
@@ -170,13 +184,13 @@ func (r *Registry) Add(point int, h Handle, prepend bool) (int64, error) {
 		h.ID = r.lastID + 1
 	}
 	r.lastID = max(r.lastID, h.ID)
-	queue := slices.Clone(p.queue[h.Dir]) // a running Fire walks the old slice
+	queue := slices.Clone(p.hooks(h.Dir)) // a running Fire walks the old slice
 	if prepend {
 		queue = slices.Insert(queue, 0, &h)
 	} else {
 		queue = append(queue, &h)
 	}
-	p.queue[h.Dir] = queue
+	r.queued(p, h.Dir, queue)
 	r.generation.Add(1)
 	return h.ID, nil
 }
@@ -189,15 +203,17 @@ func (r *Registry) Change(point int, id int64, permanent bool, level int) error 
 	if err != nil {
 		return err
 	}
-	for dir, queue := range p.queue {
+	for dir := Forward; dir < Both; dir++ {
+		queue := p.hooks(dir)
 		at := slices.IndexFunc(queue, func(h *Handle) bool { return h.ID == id })
 		if at < 0 {
 			continue
 		}
 		changed := *queue[at]
 		changed.Permanent, changed.Level = permanent, level
-		p.queue[dir] = slices.Clone(queue) // a running Fire walks the old slice
-		p.queue[dir][at] = &changed
+		queue = slices.Clone(queue) // a running Fire walks the old slice
+		queue[at] = &changed
+		r.queued(p, dir, queue)
 		return nil
 	}
 	return fmt.Errorf("%w: %d", ErrNoHook, id)
@@ -249,7 +265,8 @@ func (r *Registry) remove(point int, match func(*Handle) bool) ([]Removed, error
 		return nil, err
 	}
 	var removed []Removed
-	for dir, queue := range p.queue {
+	for dir := Forward; dir < Both; dir++ {
+		queue := p.hooks(dir)
 		kept := make([]*Handle, 0, len(queue))
 		for _, h := range queue {
 			if match(h) {
@@ -259,7 +276,7 @@ func (r *Registry) remove(point int, match func(*Handle) bool) ([]Removed, error
 			}
 		}
 		if len(kept) != len(queue) {
-			p.queue[dir] = kept
+			r.queued(p, dir, kept)
 		}
 	}
 	if len(removed) > 0 {
@@ -277,9 +294,9 @@ func (r *Registry) List(point int, dir Direction) ([]Handle, error) {
 		return nil, err
 	}
 	var all []Handle
-	for d, queue := range p.queue {
-		if dir == Both || Direction(d) == dir {
-			for _, h := range queue {
+	for d := Forward; d < Both; d++ {
+		if dir == Both || d == dir {
+			for _, h := range p.hooks(d) {
 				all = append(all, *h)
 			}
 		}
@@ -287,11 +304,27 @@ func (r *Registry) List(point int, dir Direction) ([]Handle, error) {
 	return all, nil
 }
 
-// Watched reports whether any hook of that direction sits at the point.
-func (r *Registry) Watched(point int, dir Direction) bool {
+// Watched is the points at which there are hooks of that direction, and the generation of which that is true. The set
+// must not be changed.
+func (r *Registry) Watched(dir Direction) (generation uint64, points bitset.Set) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.points[point].queue[dir]) > 0
+	return r.generation.Load(), r.watched[dir]
+}
+
+// queued gives a point another queue. The lock is held.
+func (r *Registry) queued(p *Point, dir Direction, queue []*Handle) {
+	p.queue[dir].Store(&queue)
+	if r.watched[dir].Has(p.Index) == (len(queue) > 0) {
+		return
+	}
+	changed := slices.Clone(r.watched[dir]) // runs hold the old set
+	if len(queue) > 0 {
+		changed.Add(p.Index)
+	} else {
+		changed.Remove(p.Index)
+	}
+	r.watched[dir] = changed
 }
 
 // Context is a point's dictionary, in which its hooks may leave things for each other.
