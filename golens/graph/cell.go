@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -23,12 +24,43 @@ type cell struct {
 type cells struct {
 	backend backend.Backend
 	of      []*cell
+	spare   []cell // memory for as many cells as there are values
+}
+
+func newCells(b backend.Backend, values int) cells {
+	return cells{b, make([]*cell, values), make([]cell, values)}
 }
 
 // put makes t the tensor of v; the cell takes over t's reference.
 func (c *cells) put(v Value, t *tensor.Tensor) {
 	c.drop(v)
-	c.of[v] = &cell{t: t, users: 1}
+	if len(c.spare) == 0 { // hooks replaced many
+		c.of[v] = &cell{t: t, users: 1}
+		return
+	}
+	own := &c.spare[0]
+	c.spare = c.spare[1:]
+	*own = cell{t: t, users: 1}
+	c.of[v] = own
+}
+
+// there are the values that are live now.
+func (c *cells) there() bitset.Set {
+	var s bitset.Set
+	for v, cell := range c.of {
+		if cell != nil {
+			s.Add(v)
+		}
+	}
+	return s
+}
+
+// clone copies a tensor. Ids and masks are the host's, wherever a backend computes.
+func (c *cells) clone(t *tensor.Tensor) (*tensor.Tensor, error) {
+	if t.DType().Floating() {
+		return backend.Clone(c.backend, t)
+	}
+	return t.Clone()
 }
 
 // share lets a value be the same memory as another.
@@ -56,27 +88,33 @@ func (c *cells) leave(old *cell) {
 	}
 }
 
-// lent is a given value whose giver is to see what hooks write to it.
-type lent struct {
+// through is a given value whose giver is to see what hooks write to it.
+type through struct {
 	cell *cell
 	t    *tensor.Tensor
 }
 
-// lend makes t itself the tensor of v; a hook that writes gets a copy, as of all that somebody else holds.
-func (r *run) lend(v Value, t *tensor.Tensor) {
+// passThrough makes t itself the tensor of v; a hook that writes gets a copy, as of all that somebody else holds.
+func (r *run) passThrough(v Value, t *tensor.Tensor) {
 	r.cells.put(v, t.Retain())
 	c := r.cells.of[v]
 	c.users++
-	r.lent = append(r.lent, lent{c, t})
+	r.through = append(r.through, through{c, t})
 }
 
-// returnLent writes what was edited to where it came from.
-func (r *run) returnLent() {
-	for _, l := range r.lent {
-		if l.cell.t != l.t {
+// returnThrough writes what was edited to where it came from.
+func (r *run) returnThrough() error {
+	for _, l := range r.through {
+		if l.cell.t == l.t {
+			continue
+		}
+		if !l.t.DType().Floating() {
 			l.t.CopyFrom(l.cell.t)
+		} else if err := r.env.Backend.Copy(l.t, l.cell.t); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func (c *cells) dropAll() {
@@ -89,7 +127,7 @@ func (c *cells) dropAll() {
 func (c *cells) keep(v Value) (*tensor.Tensor, error) {
 	t := c.of[v].t
 	if t.Storage().Lent() {
-		return t.Clone()
+		return c.clone(t)
 	}
 	return t.Retain(), nil
 }
@@ -108,7 +146,7 @@ func (e *editable) Exclusive() (*tensor.Tensor, error) {
 	if !c.t.Shared() {
 		return c.t, nil
 	}
-	own, err := c.t.Clone()
+	own, err := e.cells.clone(c.t)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +208,7 @@ func arranged(b backend.Backend, t *tensor.Tensor, want, strides []int) (*tensor
 	if err != nil {
 		return nil, err
 	}
-	if err := b.Launch("copy", view, own); err != nil {
+	if err := b.Copy(own, view); err != nil {
 		own.Release()
 		return nil, err
 	}

@@ -1,5 +1,6 @@
-// Package graph is a model as the engine runs it: operations in upstream's order, values between them, and hook
-// points as named edges. plan.go decides what a question needs, run.go does it. It knows no architecture.
+// Package graph is a model as the engine runs it: operations in upstream's order, values between them (weights
+// included), and hook points as named edges. question.go says what can be asked, plan.go decides what that needs,
+// run.go does it, outline.go tells of it. It knows no architecture.
 package graph
 
 import (
@@ -28,6 +29,7 @@ type Fusion struct {
 	Op          op.Op
 	In          []Value
 	Out         Value
+	Exact       bool // in every dtype; else only in float32: others are rounded at the edges inside
 }
 
 // Edge is what the executor must know of a hook point beyond its node.
@@ -38,20 +40,35 @@ type Edge struct {
 
 // Graph is built once for a model and its flags, and only read afterwards. Nodes are in execution order.
 type Graph struct {
-	Nodes    []Node
-	Fusions  []Fusion // by First
-	Edges    map[int]Edge
-	names    []string
-	readers  map[Value][]int // nodes that read a value
-	byName   map[string]Value
-	optional []bool // by value
-	lent     []bool // by value: optional ones that are the caller's memory itself, not a copy
-	parts    map[string]Part
+	Nodes   []Node
+	Fusions []Fusion // by First
+	Edges   map[int]Edge
+	names   []string
+	readers map[Value][]int // nodes that read a value
+	byName  map[string]Value
+	kinds   []kind // by value
+	weights []int  // by value: which weight it is
+	parts   []Part
+	partOf  map[string]int
+	plans   plans
 }
+
+// kind says where a value comes from, if not from a node.
+type kind uint8
+
+const (
+	made     kind = iota // by a node, or given
+	optional             // given, or absent
+	lent                 // optional, and the caller's memory itself, not a copy
+	weight               // of the environment
+)
+
+// always reports whether an operation may read a value that no node and no question gives.
+func (g *Graph) always(v Value) bool { return g.kinds[v] != made }
 
 // New makes an empty graph.
 func New() *Graph {
-	return &Graph{Edges: map[int]Edge{}, readers: map[Value][]int{}, byName: map[string]Value{}, parts: map[string]Part{}}
+	return &Graph{Edges: map[int]Edge{}, readers: map[Value][]int{}, byName: map[string]Value{}, partOf: map[string]int{}}
 }
 
 func (g *Graph) value(name string) Value {
@@ -59,7 +76,7 @@ func (g *Graph) value(name string) Value {
 	for _, taken := g.byName[name]; taken; _, taken = g.byName[name] {
 		name += "'"
 	}
-	g.names, g.optional, g.lent = append(g.names, name), append(g.optional, false), append(g.lent, false)
+	g.names, g.kinds, g.weights = append(g.names, name), append(g.kinds, made), append(g.weights, -1)
 	g.byName[name] = v
 	return v
 }
@@ -70,14 +87,25 @@ func (g *Graph) Input(name string) Value { return g.value(name) }
 // Optional declares a value that questions may give; operations get nil where it is absent.
 func (g *Graph) Optional(name string) Value {
 	v := g.value(name)
-	g.optional[v] = true
+	g.kinds[v] = optional
+	return v
+}
+
+// Weight is the value of the environment's weight with that index, which runs read as they come by, so that an edit
+// is seen by every later step. No hook point may be on it.
+func (g *Graph) Weight(name string, index int) Value {
+	if v, ok := g.byName[name]; ok && g.kinds[v] == weight {
+		return v
+	}
+	v := g.value(name)
+	g.kinds[v], g.weights[v] = weight, index
 	return v
 }
 
 // Lent declares an optional value that runs read, or write to, where it lies. No hook point may be on it.
 func (g *Graph) Lent(name string) Value {
-	v := g.Optional(name)
-	g.lent[v] = true
+	v := g.value(name)
+	g.kinds[v] = lent
 	return v
 }
 
@@ -140,7 +168,13 @@ func (g *Graph) Hook(name string, point int, v Value, resize bool) Value {
 	return out
 }
 
-// Fuse says that o may stand for all nodes from first on.
+// Fuse says that o may stand for all nodes from first on, in float32.
 func (g *Graph) Fuse(first int, o op.Op, out Value, in ...Value) {
 	g.Fusions = append(g.Fusions, Fusion{First: first, Last: len(g.Nodes) - 1, Op: o, In: in, Out: out})
+}
+
+// FuseExact is Fuse for an operation that has the bits of the nodes in every dtype.
+func (g *Graph) FuseExact(first int, o op.Op, out Value, in ...Value) {
+	g.Fuse(first, o, out, in...)
+	g.Fusions[len(g.Fusions)-1].Exact = true
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -25,15 +26,14 @@ type each struct {
 
 func (e *each) Name() string { return e.name }
 
-func (e *each) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+func (e *each) Infer(in []op.Type) ([]op.Type, error) { return in[:1:1], nil }
+
+func (e *each) Run(_ backend.Backend, in, outs []*tensor.Tensor) error {
 	*e.ran = append(*e.ran, e.name)
 	if e.fail != nil {
-		return nil, e.fail
+		return e.fail
 	}
-	out, err := b.Alloc(tensor.Float32, in[0].Shape()...)
-	if err != nil {
-		return nil, err
-	}
+	out := outs[0]
 	if e.peak != nil {
 		*e.peak = max(*e.peak, tensor.Count().Bytes)
 	}
@@ -46,7 +46,7 @@ func (e *each) Forward(b backend.Backend, in []*tensor.Tensor) ([]*tensor.Tensor
 		}
 		out.Float32s()[i] = e.f(x...)
 	}
-	return []*tensor.Tensor{out}, nil
+	return nil
 }
 
 // rig is a graph with a registry, and what happened in its runs.
@@ -119,24 +119,46 @@ func (r *rig) tensor(values []float32, shape ...int) *tensor.Tensor {
 	return t
 }
 
+// asked is a question and what it is run with.
+type asked struct {
+	graph.Question
+	graph.Env
+}
+
 // question gives x and asks for values by name; keep lists points.
-func (r *rig) question(x *tensor.Tensor, want []string, keep ...string) *graph.Question {
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{r.value("x"): x}, Hooks: r.hooks}
+func (r *rig) question(x *tensor.Tensor, want []string, keep ...string) *asked {
+	q := &asked{Env: graph.Env{Backend: cpu.CPU{}, Hooks: r.hooks}}
+	q.Env.Given.Put(r.value("x"), x)
 	for _, name := range want {
 		q.Want = append(q.Want, r.value(name))
 	}
-	var points []int
 	for _, name := range keep {
-		points = append(points, r.index(name))
+		q.Keep.Add(r.index(name))
 	}
-	q.Keep = func(p int) bool { return slices.Contains(points, p) }
 	return q
 }
 
-func (r *rig) run(q *graph.Question) *graph.Answer {
+// answer plans and runs.
+func (r *rig) answer(ctx context.Context, q *asked) (*graph.Answer, error) {
+	q.Question.Given = q.Env.Given.Values()
+	q.Called = nil
+	if q.Hooks != nil {
+		q.Generation, q.Called = q.Hooks.Watched(hook.Forward)
+	}
+	if q.Env.Parts != nil {
+		q.Question.Parts = q.Env.Parts(r.g)
+	}
+	plan, err := r.g.Plan(&q.Question)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Run(ctx, &q.Env)
+}
+
+func (r *rig) run(q *asked) *graph.Answer {
 	r.t.Helper()
 	r.ran = nil
-	a, err := r.g.Run(context.Background(), cpu.CPU{}, q)
+	a, err := r.answer(context.Background(), q)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -144,11 +166,11 @@ func (r *rig) run(q *graph.Question) *graph.Answer {
 	return a
 }
 
-func (r *rig) fails(q *graph.Question) error {
+func (r *rig) fails(q *asked) error {
 	r.t.Helper()
 	r.ran = nil
 	before := tensor.Count().Storages
-	a, err := r.g.Run(context.Background(), cpu.CPU{}, q)
+	a, err := r.answer(context.Background(), q)
 	if err == nil {
 		a.Release()
 		r.t.Fatal("the run succeeded")

@@ -12,6 +12,7 @@ import (
 // every hook point.
 type Part struct {
 	Name        string
+	Index       int // among the parts of its graph
 	First, Last int
 	In          []Value // made outside and read inside; the first is what goes in
 	Out         []Value // the first is what comes out
@@ -34,35 +35,40 @@ type Call struct {
 // read inside, and also of these, is found by itself.
 func (g *Graph) AddPart(name string, first int, in Value, out []Value, also ...Value) {
 	p := Part{Name: name, First: first, Last: len(g.Nodes) - 1, In: []Value{in}, Out: out}
-	made := map[Value]bool{in: true, None: true}
+	known := map[Value]bool{in: true, None: true}
 	add := func(v Value) {
-		if !made[v] {
-			made[v] = true
+		if !known[v] && g.kinds[v] != weight {
 			p.In = append(p.In, v)
 		}
+		known[v] = true
 	}
 	for _, n := range g.Nodes[first:] {
 		for _, v := range n.In {
 			add(v)
 		}
 		for _, v := range n.Out {
-			made[v] = true
+			known[v] = true
 		}
 	}
 	for _, v := range also {
 		add(v)
 	}
-	g.parts[name] = p
+	p.Index = len(g.parts)
+	g.parts = append(g.parts, p)
+	g.partOf[name] = p.Index
 }
 
 // Part finds a part by name: that of a component, or of a hook point.
 func (g *Graph) Part(name string) (Part, bool) {
-	p, ok := g.parts[name]
-	return p, ok
+	i, ok := g.partOf[name]
+	if !ok {
+		return Part{}, false
+	}
+	return g.parts[i], true
 }
 
 // IsLent reports whether a value is the caller's own memory, to which the run writes.
-func (g *Graph) IsLent(v Value) bool { return g.lent[v] }
+func (g *Graph) IsLent(v Value) bool { return g.kinds[v] == lent }
 
 // Covers reports whether every node of q lies in p.
 func (p *Part) Covers(q *Part) bool { return p.First <= q.First && p.Last >= q.Last }
@@ -72,18 +78,19 @@ func (p *Part) hides(g *Graph, v Value) bool {
 	return !slices.Contains(p.Out, v) && slices.ContainsFunc(g.Nodes[p.First:p.Last+1], func(n Node) bool { return slices.Contains(n.Out, v) })
 }
 
-// partsFrom are the parts of the question that count from node start on: those that begin there, lie in no other, and
-// are run to their end (a run that stops inside one computes what it needs of it). They come by First.
-func (r *run) partsFrom(g *Graph, start int, want []Value) []Part {
-	if r.q.Parts == nil {
-		return nil
+// partsOf are the parts of a question that count: those that begin at its start or behind it, lie in no other, and are
+// run to their end (a run that stops inside one computes what it needs of it). They come by First.
+func (g *Graph) partsOf(q *Question) []*Part {
+	var parts []*Part
+	for i := range q.Parts.All() {
+		p := &g.parts[i]
+		if p.First >= q.Start && !slices.ContainsFunc(q.Want, func(v Value) bool { return p.hides(g, v) }) {
+			parts = append(parts, p)
+		}
 	}
-	parts := slices.DeleteFunc(r.q.Parts(g), func(p Part) bool {
-		return p.First < start || slices.ContainsFunc(want, func(v Value) bool { return p.hides(g, v) })
-	})
-	slices.SortFunc(parts, func(p, q Part) int { return cmp.Or(cmp.Compare(p.First, q.First), cmp.Compare(q.Last, p.Last)) })
+	slices.SortFunc(parts, func(p, q *Part) int { return cmp.Or(cmp.Compare(p.First, q.First), cmp.Compare(q.Last, p.Last)) })
 	end := -1
-	return slices.DeleteFunc(parts, func(p Part) bool {
+	return slices.DeleteFunc(parts, func(p *Part) bool {
 		if p.Last <= end {
 			return true
 		}
@@ -99,7 +106,7 @@ func (r *run) call(p *Part) (stale bool, err error) {
 		if r.cells.of[v] == nil {
 			continue
 		}
-		if r.g.lent[v] {
+		if r.g.kinds[v] == lent {
 			c.In[i] = r.cells.of[v].t
 			continue
 		}
@@ -107,7 +114,7 @@ func (r *run) call(p *Part) (stale bool, err error) {
 			return false, err
 		}
 	}
-	if err := r.q.Call(c); err != nil {
+	if err := r.env.Call(c); err != nil {
 		for _, t := range c.Out {
 			t.Release()
 		}
@@ -121,7 +128,7 @@ func (r *run) call(p *Part) (stale bool, err error) {
 			r.cells.put(p.Out[i], t)
 		}
 	}
-	if n := &r.g.Nodes[p.Last]; p.First == p.Last && n.Op == nil {
+	if n := &r.g.Nodes[p.Last]; p.First == p.Last && n.Op == nil && r.q.keeps(r.g, n) {
 		if err := r.keep(n); err != nil {
 			return false, err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -27,15 +28,15 @@ func (r *rig) maker(value string) int {
 }
 
 // elsewhere has the named parts computed by f, and notes their names in ran.
-func (r *rig) elsewhere(q *graph.Question, f func(c *graph.Call) error, names ...string) {
-	q.Parts = func(g *graph.Graph) []graph.Part {
-		var parts []graph.Part
+func (r *rig) elsewhere(q *asked, f func(c *graph.Call) error, names ...string) {
+	q.Env.Parts = func(g *graph.Graph) bitset.Set {
+		var parts bitset.Set
 		for _, name := range names {
 			p, ok := g.Part(name)
 			if !ok {
 				r.t.Fatalf("no part %s", name)
 			}
-			parts = append(parts, p)
+			parts.Add(p.Index)
 		}
 		return parts
 	}
@@ -133,10 +134,7 @@ func TestWhatALentTensorLearns(t *testing.T) {
 	r := residual(t)
 	x := r.tensor([]float32{1, 2}, 2)
 	q := r.question(x, []string{"tail"})
-	q.Through = map[graph.Value]bool{}
-	for v := range q.Given {
-		q.Through[v] = true
-	}
+	q.Env.Given[0].Through = true
 	var saved *tensor.Tensor
 	r.add("in", func(v *tensor.Tensor, _ *hook.Point) (*tensor.Tensor, error) {
 		saved = v.Retain()

@@ -4,36 +4,51 @@ package graph
 import (
 	"fmt"
 	"slices"
+
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
+
+// Plan is the steps that answer a question. It is only read once it is made, by any number of runs at a time.
+type Plan struct {
+	g     *Graph
+	q     Question
+	key   string
+	steps []step
+	dead  []Value // what is there when it begins and will not be read
+}
 
 // step runs one node, or a fusion or a part in place of its nodes (node is the last of them), and then drops the
 // values that nobody reads any more.
 type step struct {
-	node   int
-	fusion *Fusion
-	part   *Part
-	called bool // hooks are called at this hook point
-	drop   []Value
+	node    int
+	op      op.Op // nil: a hook point, or a part
+	fusion  *Fusion
+	part    *Part
+	in, out []Value
+	called  bool // hooks are called at this hook point
+	kept    bool // and its value is kept
+	drop    []Value
 }
 
-// planner is the question as planning sees it. Nodes before start have been executed or skipped for good.
+// planner is a question being planned. Nodes before its start have been executed or skipped for good.
 type planner struct {
 	g         *Graph
-	start     int
-	have      func(Value) bool // values that are there already
-	want      []Value
-	kept      func(point int) bool // the edge's value is kept
-	called    func(point int) bool // a hook is called there
-	lent      func(Value) bool     // memory that the run is to write to
-	active    func(node int) bool  // nodes that the question is about
-	parts     []Part               // stretches that somebody else computes, each outside of the others, by First
-	plain     bool                 // no fusion, no pruning
-	moving    bool                 // the rest is to go on in another graph: all that is active runs until it does
+	q         *Question
+	parts     []*Part // stretches that somebody else computes, each outside of the others, by First
 	reachable []bool
-	dead      []Value // what is there and will not be read any more
+	dead      []Value
 }
 
-// steps plans all nodes from p.start on.
+func newPlan(g *Graph, q Question) (*Plan, error) {
+	plan := &Plan{g: g, q: q}
+	p := planner{g: g, q: &plan.q, parts: g.partsOf(&plan.q)}
+	steps, err := p.steps()
+	plan.steps, plan.dead = steps, p.dead
+	return plan, err
+}
+
+// steps plans all nodes from the question's start on.
 func (p *planner) steps() ([]step, error) {
 	lastCall := p.lastCall()
 	if err := p.markReachable(lastCall); err != nil {
@@ -44,14 +59,23 @@ func (p *planner) steps() ([]step, error) {
 	return steps, nil
 }
 
-func (p *planner) watched(n *Node) bool {
-	return n.Op == nil && (p.kept(n.Point) || p.called(n.Point))
-}
+// have reports values that are there already, or may be absent.
+func (p *planner) have(v Value) bool { return p.given(v) || p.g.always(v) }
+
+func (p *planner) given(v Value) bool { return p.q.Given.Has(int(v)) }
+
+func (p *planner) active(node int) bool { return active(p.q.Active, node) }
+
+func (p *planner) called(n *Node) bool { return n.Op == nil && p.q.calls(p.g, n) }
+
+func (p *planner) kept(n *Node) bool { return n.Op == nil && p.q.keeps(p.g, n) }
+
+func (p *planner) watched(n *Node) bool { return p.kept(n) || p.called(n) }
 
 // lastCall is the last node at which a hook or who computes a part is called (or the move to another graph may
 // happen), or -1.
 func (p *planner) lastCall() int {
-	if p.moving {
+	if p.q.Moving {
 		return len(p.g.Nodes) - 1
 	}
 	last := -1
@@ -60,8 +84,8 @@ func (p *planner) lastCall() int {
 			last = p.parts[i].Last
 		}
 	}
-	for i := len(p.g.Nodes) - 1; i >= p.start && i > last; i-- {
-		if n := &p.g.Nodes[i]; n.Op == nil && p.called(n.Point) {
+	for i := len(p.g.Nodes) - 1; i >= p.q.Start && i > last; i-- {
+		if p.called(&p.g.Nodes[i]) {
 			return i
 		}
 	}
@@ -71,9 +95,9 @@ func (p *planner) lastCall() int {
 // stretches walks over what is planned as a whole, a part or a node, from the front.
 func (p *planner) stretches(visit func(first, last int, part *Part, in, out []Value)) {
 	next := 0
-	for i := p.start; i < len(p.g.Nodes); i++ {
+	for i := p.q.Start; i < len(p.g.Nodes); i++ {
 		if next < len(p.parts) && p.parts[next].First == i {
-			part := &p.parts[next]
+			part := p.parts[next]
 			visit(i, part.Last, part, part.In, part.Out)
 			next, i = next+1, part.Last
 			continue
@@ -115,7 +139,7 @@ func (p *planner) markReachable(lastCall int) error {
 	p.reachable = make([]bool, len(nodes))
 	canRun, derivable, producer := p.derive()
 	needed := make([]bool, len(p.g.names))
-	for _, v := range p.want {
+	for _, v := range p.q.Want {
 		if !derivable[v] {
 			return fmt.Errorf("graph: %s cannot be computed from what was given", p.g.NameOf(v))
 		}
@@ -128,7 +152,7 @@ func (p *planner) markReachable(lastCall int) error {
 	}
 	var all []stretch
 	p.stretches(func(i, last int, part *Part, in, out []Value) {
-		looked := p.active(i) && (last <= lastCall || p.plain)
+		looked := p.active(i) && (last <= lastCall || p.q.Plain)
 		if part == nil {
 			n := &nodes[i]
 			looked = looked || p.watched(n) || (p.active(i) && p.writes(n))
@@ -154,7 +178,7 @@ func (p *planner) markReachable(lastCall int) error {
 }
 
 // writes reports whether a node writes to memory that the question lends: it runs whoever wants its value.
-func (p *planner) writes(n *Node) bool { return n.Writes > 0 && p.lent(n.In[n.Writes-1]) }
+func (p *planner) writes(n *Node) bool { return n.Writes > 0 && p.given(n.In[n.Writes-1]) }
 
 // produces is false for a node whose outputs were all given: it would compute what the question replaced.
 func produces(out []Value, i int, producer []int) bool {
@@ -168,13 +192,13 @@ func produces(out []Value, i int, producer []int) bool {
 
 // choose turns reachable nodes into steps, a fusion wherever one is allowed.
 func (p *planner) choose(lastCall int) []step {
-	steps := make([]step, 0, len(p.g.Nodes)-p.start)
+	steps := make([]step, 0, len(p.g.Nodes)-p.q.Start)
 	f, next := 0, 0
-	for i := p.start; i < len(p.g.Nodes); i++ {
+	for i := p.q.Start; i < len(p.g.Nodes); i++ {
 		if next < len(p.parts) && p.parts[next].First == i {
-			part := &p.parts[next]
+			part := p.parts[next]
 			if p.reachable[i] {
-				steps = append(steps, step{node: part.Last, part: part})
+				steps = append(steps, step{node: part.Last, part: part, in: part.In, out: part.Out})
 			}
 			next, i = next+1, part.Last
 			continue
@@ -190,13 +214,13 @@ func (p *planner) choose(lastCall int) []step {
 		}
 		if chosen >= 0 {
 			fusion := &p.g.Fusions[chosen]
-			steps = append(steps, step{node: fusion.Last, fusion: fusion})
+			steps = append(steps, step{node: fusion.Last, op: fusion.Op, fusion: fusion, in: fusion.In, out: []Value{fusion.Out}})
 			i = fusion.Last
 			continue
 		}
 		if p.reachable[i] {
 			n := &p.g.Nodes[i]
-			steps = append(steps, step{node: i, called: n.Op == nil && p.called(n.Point)})
+			steps = append(steps, step{node: i, op: n.Op, in: n.In, out: n.Out, called: p.called(n), kept: p.kept(n)})
 		}
 	}
 	return steps
@@ -205,7 +229,7 @@ func (p *planner) choose(lastCall int) []step {
 // mayFuse allows a fusion when its result is needed, no edge inside it is watched, wanted or read further on, and no
 // part in its way.
 func (p *planner) mayFuse(f *Fusion, lastCall int) bool {
-	if p.plain || !p.reachable[f.Last] {
+	if p.q.Plain || !p.reachable[f.Last] || !(f.Exact || p.q.DType == tensor.Float32) {
 		return false
 	}
 	for i := range p.parts {
@@ -238,7 +262,7 @@ func (p *planner) readBehind(v Value, last, lastCall int) bool {
 }
 
 func (p *planner) isWanted(v Value) bool {
-	for _, w := range p.want {
+	for _, w := range p.q.Want {
 		if v == w {
 			return true
 		}
@@ -262,28 +286,18 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 		}
 	}
 	for i := range steps {
-		switch f, part := steps[i].fusion, steps[i].part; {
-		case f != nil:
-			read(f.In, f.Last)
-			read([]Value{f.Out}, f.Last)
-		case part != nil:
-			read(part.In, part.Last)
-			read(part.Out, part.Last)
-		default:
-			n := &p.g.Nodes[steps[i].node]
-			read(n.In, steps[i].node)
-			read(n.Out, steps[i].node)
-		}
+		read(steps[i].in, steps[i].node)
+		read(steps[i].out, steps[i].node)
 	}
-	for i := p.start; i < len(p.g.Nodes); i++ {
+	for i := p.q.Start; i < len(p.g.Nodes); i++ {
 		read(p.g.Nodes[i].In, min(i, lastCall))
 	}
-	for _, v := range p.want {
+	for _, v := range p.q.Want {
 		last[v] = forever
 	}
 	at := make([]int, len(p.g.Nodes)) // first step at or behind a node; -1: there is none
 	next := len(steps) - 1
-	for i := len(p.g.Nodes) - 1; i >= p.start; i-- {
+	for i := len(p.g.Nodes) - 1; i >= p.q.Start; i-- {
 		for next > 0 && steps[next-1].node >= i {
 			next--
 		}
@@ -297,12 +311,12 @@ func (p *planner) setDrops(steps []step, lastCall int) {
 		case i == forever:
 			continue
 		case i < 0:
-			if p.have(Value(v)) {
+			if p.given(Value(v)) {
 				p.dead = append(p.dead, Value(v))
 			}
 			continue
 		}
-		if s := at[i]; s >= 0 && i >= p.start {
+		if s := at[i]; s >= 0 && i >= p.q.Start && p.g.kinds[v] != weight {
 			steps[s].drop = append(steps[s].drop, Value(v))
 		}
 	}

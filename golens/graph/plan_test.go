@@ -46,7 +46,7 @@ func TestOnlyWhatIsAskedForRuns(t *testing.T) {
 			q := r.question(x, c.want, c.keep...)
 			q.Plain = c.plain
 			if c.given != "" {
-				q.Given[r.value(c.given)] = x
+				q.Env.Given.Put(r.value(c.given), x)
 			}
 			a := r.run(q)
 			r.didRun(c.ran...)
@@ -80,7 +80,7 @@ func TestWatchingChangesNoBit(t *testing.T) {
 func TestNotComputable(t *testing.T) {
 	r := residual(t)
 	q := r.question(r.tensor([]float32{1}, 1), []string{"tail"})
-	q.Given = nil
+	q.Env.Given = nil
 	if err := r.fails(q); !strings.Contains(err.Error(), "tail cannot be computed") {
 		t.Error(err)
 	}
@@ -98,7 +98,7 @@ func TestOptional(t *testing.T) {
 	a := r.run(q)
 	r.sees("without", a.Values[r.value("add")], 1, 2)
 	r.sees("none", a.Values[r.value("add none")], 1, 2)
-	q.Given[y] = r.tensor([]float32{10, 20}, 2)
+	q.Env.Given.Put(y, r.tensor([]float32{10, 20}, 2))
 	r.sees("with", r.run(q).Values[r.value("add")], 11, 22)
 }
 

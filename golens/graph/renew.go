@@ -11,10 +11,10 @@ type Renewal struct {
 // renew asks, after hooks changed, whether another graph is to take over.
 func (r *run) renew() error {
 	r.next = nil
-	if r.q.Renew == nil {
+	if r.env.Renew == nil {
 		return nil
 	}
-	next, err := r.q.Renew()
+	next, err := r.env.Renew()
 	if err == nil && next != nil && next.Graph != r.g {
 		r.next = next
 	}
@@ -33,10 +33,13 @@ func (r *run) canMove(point int) bool {
 		return false
 	}
 	g := r.next.Graph
-	p := planner{g: g, start: edge.Node + 1, parts: r.partsFrom(g, edge.Node+1, r.next.Want), have: func(v Value) bool {
-		old, known := r.g.byName[g.names[v]]
-		return g.optional[v] || (known && r.cells.of[old] != nil)
-	}}
+	q := Question{Start: edge.Node + 1, Want: r.next.Want, Parts: r.replaced(g)}
+	for v, name := range g.names {
+		if old, known := r.g.byName[name]; known && r.cells.of[old] != nil {
+			q.Given.Add(v)
+		}
+	}
+	p := planner{g: g, q: &q, parts: g.partsOf(&q)}
 	canRun, derivable, producer := p.derive()
 	complete := true
 	p.stretches(func(i, _ int, _ *Part, _, out []Value) {
@@ -71,6 +74,6 @@ func (r *run) resume(done int) int {
 	}
 	r.cells.dropAll()
 	r.cells.of = moved
-	r.g, r.want, r.active, r.next = g, r.next.Want, r.next.Active, nil
+	r.g, r.q.Want, r.q.Active, r.next = g, r.next.Want, r.next.Active, nil
 	return g.Edges[n.Point].Node + 1
 }

@@ -59,7 +59,7 @@ func (s *switching) flipAt(point string) {
 	})
 }
 
-func (s *switching) ask(want bool, keep ...string) *graph.Question {
+func (s *switching) ask(want bool, keep ...string) *asked {
 	var names []string
 	if want {
 		names = []string{"last"}
