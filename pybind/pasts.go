@@ -4,7 +4,6 @@ package pybind
 import (
 	"fmt"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -22,7 +21,7 @@ func EntryNew(dtype string, batch, heads, dHead int64) (h int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errValue, err)
 	}
-	e, err := kvcache.NewEntry(cpu.CPU{}, dt, int(batch), int(heads), int(dHead))
+	e, err := kvcache.NewEntry(model.DefaultBackend(), dt, int(batch), int(heads), int(dHead))
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +111,7 @@ func EntryAppend(h, keys, values int64, frozen bool) (out int64, err error) {
 	if frozen {
 		put = e.Extended
 	}
-	allKeys, allValues, err := put(cpu.CPU{}, k, v)
+	allKeys, allValues, err := put(model.DefaultBackend(), k, v)
 	if err != nil {
 		return 0, err
 	}

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
@@ -31,6 +31,7 @@ type question struct {
 	Tokens    int64           `json:"tokens"`
 	Mask      int64           `json:"attention_mask"`
 	Positions int64           `json:"positions"`
+	Wanted    int64           `json:"wanted"` // positions whose logits are wanted
 	Embeds    int64           `json:"embeds"`
 	Resid     int64           `json:"resid"`
 	Start     *int            `json:"start"` // layer
@@ -54,7 +55,7 @@ type part struct {
 type active struct {
 	replacement *tensor.Tensor
 	part        *waiting
-	keep        func(point int) bool
+	keep        bitset.Set
 	kept        *[]graph.Kept
 }
 
@@ -213,9 +214,10 @@ func (a *asker) tensor(h int64) *tensor.Tensor {
 func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
 	watch := model.Watch{Silent: !q.Call, Plain: q.Plain, Foreign: a.foreign, Poll: a.poll, Call: a.part, Kept: &a.kept}
 	var err error
-	if watch.Keep, err = keeper(q.Keep); err != nil {
+	if watch.Keep, err = keeper(q.Keep, len(m.Hooks.Points())); err != nil {
 		return nil, err
 	}
+	a.kept = make([]graph.Kept, 0, watch.Keep.Len())
 	a.run.keep, a.run.kept = watch.Keep, watch.Kept
 	if err := a.within(q.Within, &watch); err != nil {
 		return nil, err
@@ -223,29 +225,41 @@ func (a *asker) ask(m *model.Model, q *question) (*model.Result, error) {
 	if q.Component != nil {
 		return a.call(m, q.Component, watch)
 	}
+	in, err := a.input(q, watch)
+	if err != nil {
+		return nil, err
+	}
+	defer in.release()
+	return m.Forward(context.Background(), &in.Input)
+}
+
+// input is what a question gives a run of the model.
+type input struct{ model.Input }
+
+func (in *input) release() {
+	if in.Past != nil {
+		in.Past.Mask.Release() // Python keeps the masks
+	}
+}
+
+func (a *asker) input(q *question, watch model.Watch) (*input, error) {
 	cache, err := q.Past.cache()
 	if err != nil {
 		return nil, err
 	}
-	in := &model.Input{
+	in := &input{model.Input{
 		Past:   cache,
 		Tokens: a.tensor(q.Tokens), Embeds: a.tensor(q.Embeds), Resid: a.tensor(q.Resid), Mask: a.tensor(q.Mask),
-		Positions: a.tensor(q.Positions), Start: model.NoLayer, Stop: model.NoLayer, Output: model.Output(q.Output), Watch: watch,
-	}
-	if a.err != nil {
-		return nil, a.err
-	}
+		Positions: a.tensor(q.Positions), Wanted: a.tensor(q.Wanted), Start: model.NoLayer, Stop: model.NoLayer,
+		Output: model.Output(q.Output), Watch: watch,
+	}}
 	if q.Start != nil {
 		in.Start = *q.Start
 	}
 	if q.Stop != nil {
 		in.Stop = *q.Stop
 	}
-	r, err := m.Forward(context.Background(), in)
-	if cache != nil {
-		cache.Mask.Release() // Python keeps the masks
-	}
-	return r, err
+	return in, a.err
 }
 
 func (a *asker) call(m *model.Model, p *part, watch model.Watch) (*model.Result, error) {
@@ -274,23 +288,26 @@ func (a *asker) call(m *model.Model, p *part, watch model.Watch) (*model.Result,
 	return m.Call(context.Background(), p.Name, args)
 }
 
-// keeper reads the question's keep.
-func keeper(raw json.RawMessage) (func(int) bool, error) {
+// keeper reads the question's keep, of a model with so many hook points.
+func keeper(raw json.RawMessage, all int) (bitset.Set, error) {
 	if len(raw) == 0 || string(raw) == "[]" || string(raw) == "null" {
 		return nil, nil
 	}
 	if string(raw) == `"all"` {
-		return func(int) bool { return true }, nil
+		return bitset.Below(all), nil
 	}
 	var points []int
 	if err := json.Unmarshal(raw, &points); err != nil {
 		return nil, fmt.Errorf("%w: keep is %s, expected \"all\" or a list of hook point indices", errValue, raw)
 	}
-	slices.Sort(points)
-	return func(p int) bool {
-		_, found := slices.BinarySearch(points, p)
-		return found
-	}, nil
+	var keep bitset.Set
+	for _, p := range points {
+		if p < 0 || p >= all {
+			return nil, fmt.Errorf("%w: hook point %d is to be kept, there are %d", errValue, p, all)
+		}
+		keep.Add(p)
+	}
+	return keep, nil
 }
 
 // foreign calls a hook in Python.

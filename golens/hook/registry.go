@@ -58,6 +58,9 @@ func (p *Point) hooks(dir Direction) []*Handle {
 	return nil
 }
 
+// Watched reports whether there are hooks of that direction.
+func (p *Point) Watched(dir Direction) bool { return len(p.hooks(dir)) > 0 }
+
 // Registry is the hook points of one model with their hooks. It is safe for concurrent use.
 type Registry struct {
 	mu         sync.Mutex

@@ -26,7 +26,7 @@ func (r *HookedRootModule) pass(name string, d *gorgonia.Dense, dir hook.Directi
 	if err != nil {
 		return nil, err
 	}
-	if !r.Hooks.Watched(p.Index, dir) {
+	if !p.Watched(dir) {
 		return d, nil
 	}
 	t, err := tensor.CopyDense(d)

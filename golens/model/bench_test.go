@@ -5,6 +5,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -13,7 +14,7 @@ import (
 func BenchmarkHooks(b *testing.B) {
 	for _, c := range []struct {
 		name string
-		keep func(int) bool
+		keep bitset.Set
 		hook bool
 	}{
 		{"none", nil, false},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -23,7 +24,7 @@ func TestWatchingChangesNoBit(t *testing.T) {
 			in.Keep = everything
 			return run(t, m, &in)
 		}().Kept)
-		check := func(what string, keep func(int) bool) {
+		check := func(what string, keep bitset.Set) {
 			t.Helper()
 			in := *in
 			in.Keep = keep
@@ -36,8 +37,8 @@ func TestWatchingChangesNoBit(t *testing.T) {
 			}
 		}
 		check("everything kept", everything)
-		check("every third kept", func(p int) bool { return p%3 == 0 })
-		check("scores kept", func(p int) bool { return p == point(t, m, "blocks.1.attn.hook_attn_scores") })
+		check("every third kept", everyNth(3))
+		check("scores kept", bitset.Of(point(t, m, "blocks.1.attn.hook_attn_scores")))
 		called := 0
 		for _, p := range m.Hooks.Points() {
 			hookOn(t, m, p.Name, func(*tensor.Tensor, *hook.Point) (*tensor.Tensor, error) {
@@ -130,7 +131,7 @@ func TestThreads(t *testing.T) {
 	each(t, func(t *testing.T, m *model.Model) {
 		for _, shape := range [][2]int{{1, 1}, {1, 150}, {5, 64}} {
 			in := asking(words(t, shape[0], shape[1]))
-			in.Keep = func(p int) bool { return p == point(t, m, "blocks.1.hook_out") }
+			in.Keep = bitset.Of(point(t, m, "blocks.1.hook_out"))
 			kernels.SetThreads(1)
 			one := run(t, m, in)
 			for _, threads := range []int{2, 3} {

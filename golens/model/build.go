@@ -8,7 +8,6 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // graphFlags are the configuration fields on which the graph depends.
@@ -22,10 +21,11 @@ type builder struct {
 }
 
 func build(m *Model) (*built, error) {
-	b := &builder{m: m, built: &built{g: graph.New(), dtype: m.dtype, components: map[string]component{}, cos: graph.None, sin: graph.None}}
+	b := &builder{m: m, built: &built{g: graph.New(), components: map[string]component{}, cos: graph.None, sin: graph.None}}
 	b.tokens = b.g.Input("tokens")
 	b.positions = b.g.Input("positions")
 	b.mask = b.g.Optional("mask")
+	b.wanted = b.g.Optional("wanted")
 	x := b.embedding()
 	for layer := range m.Spec.NLayers {
 		b.blockIn = append(b.blockIn, x)
@@ -36,22 +36,15 @@ func build(m *Model) (*built, error) {
 	first := b.g.Len()
 	in := x
 	x = b.stream("unembed.hook_in", x)
-	x = b.g.Apply("unembed", &op.Linear{W: b.m.param("unembed.weight"), B: b.m.param("unembed.bias")}, x)
-	b.logits = b.stream("unembed.hook_out", x)
-	b.component("unembed", first, in, b.logits)
+	w, bias, projection := b.param("unembed.weight"), b.param("unembed.bias"), b.g.Len()
+	y := b.stream("unembed.hook_out", b.g.Apply("unembed", &op.Linear{}, x, w, bias))
+	b.component("unembed", first, in, y)
 	if limit := m.Spec.OutputSoftCap; limit > 0 {
-		b.logits = b.g.Apply("logits", &op.SoftCap{Limit: limit}, b.logits)
+		y = b.g.Apply("logits", &op.SoftCap{Limit: limit}, y)
 	}
+	b.logits = b.g.Apply("logits_wanted", &op.Take{}, y, b.wanted)
+	b.g.FuseExact(projection, &op.Unembed{SoftCap: m.Spec.OutputSoftCap}, b.logits, x, w, bias, b.wanted)
 	return b.built, b.err
-}
-
-// fuse lets one operation stand for the nodes from first on. In dtypes that round at every edge it would have other
-// bits than they, all but the norm, whose inner edges are not rounded.
-func (b *builder) fuse(first int, o op.Op, out graph.Value, in ...graph.Value) {
-	_, norm := o.(*op.Norm)
-	if norm || b.m.dtype == tensor.Float32 {
-		b.g.Fuse(first, o, out, in...)
-	}
 }
 
 // hook puts the hook point of that name on v.
@@ -82,14 +75,14 @@ func (b *builder) component(name string, first int, in graph.Value, out ...graph
 func (b *builder) embedding() graph.Value {
 	first := b.g.Len()
 	ids := b.hook("embed.hook_in", b.tokens)
-	x := b.g.Apply("embed", &op.Embed{Table: b.m.param("embed.weight")}, ids)
+	x := b.g.Apply("embed", &op.Embed{Table: "embed.weight"}, ids, b.param("embed.weight"), b.like())
 	x = b.stream("embed.hook_out", x)
 	b.component("embed", first, b.tokens, x)
 	b.embedded = x
 	first = b.g.Len()
 	if b.m.Spec.Position.Kind == arch.Learned {
 		at := b.hook("pos_embed.hook_in", b.positions)
-		p := b.g.Apply("pos_embed", &op.PosEmbed{Table: b.m.param("pos_embed.weight")}, at, x)
+		p := b.g.Apply("pos_embed", &op.PosEmbed{Table: "pos_embed.weight"}, at, x, b.param("pos_embed.weight"))
 		p = b.hook("pos_embed.hook_out", p)
 		b.component("pos_embed", first, b.positions, p)
 		return b.g.Apply("embed+pos", &op.Add{}, x, p)
@@ -106,8 +99,8 @@ func (b *builder) rotary(x graph.Value) {
 	if !p.Bare {
 		b.hook("rotary_emb.hook_in", x)
 	}
-	table := &op.RopeTable{InvFreq: b.m.param(invFreq), Divisor: p.Divisor, Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs, DType: b.m.dtype}
-	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions)
+	table := &op.RopeTable{Divisor: p.Divisor, Scaling: p.AttentionScaling, Adjacent: p.AdjacentPairs}
+	cs := b.g.ApplyN([]string{"cos", "sin"}, table, b.positions, b.param(invFreq), b.like())
 	b.cos, b.sin = cs[0], cs[1]
 	if !p.Bare {
 		b.cos = b.hook("rotary_emb.hook_cos", cs[0])
@@ -142,14 +135,15 @@ func (b *builder) block(layer int, in graph.Value) graph.Value {
 type written struct {
 	value, input graph.Value // behind the last hook; input of the last projection (None: cannot be fused)
 	projection   *op.Linear
-	first        int // node of the projection
+	w, bias      graph.Value // of the projection
+	first        int         // its node
 }
 
 // addTo adds what a sublayer wrote to the stream; the last projection does it itself while nobody looks between.
 func (b *builder) addTo(name string, resid graph.Value, w written) graph.Value {
 	out := b.g.Apply(name, &op.Add{}, resid, w.value)
 	if w.input != graph.None {
-		b.fuse(w.first, w.projection, out, w.input, resid)
+		b.g.Fuse(w.first, w.projection, out, w.input, w.w, w.bias, resid)
 	}
 	return out
 }
@@ -165,7 +159,7 @@ func normKind(n arch.Norm) op.NormKind {
 // norm appends a normalisation with its four hook points; where nothing is normalised there are two.
 func (b *builder) norm(name string, spec arch.Norm, in graph.Value) graph.Value {
 	kind := normKind(spec)
-	w, bias, eps := b.m.param(name+".weight"), b.m.param(name+".bias"), spec.Eps
+	w, bias, eps := b.param(name+".weight"), b.param(name+".bias"), spec.Eps
 	first := b.g.Len()
 	x := b.hookSized(name+".hook_in", in, name == "ln_final")
 	if spec.Kind == arch.NoNorm {
@@ -179,9 +173,9 @@ func (b *builder) norm(name string, spec arch.Norm, in graph.Value) graph.Value 
 	normalized = b.hook(name+".hook_normalized", normalized)
 	y := normalized
 	if !spec.Plain {
-		y = b.g.Apply(name, &op.Affine{W: w, B: bias}, normalized)
+		y = b.g.Apply(name, &op.Affine{}, normalized, w, bias)
 	}
-	b.fuse(steps, &op.Norm{Kind: kind, Eps: eps, W: w, B: bias}, y, x)
+	b.g.FuseExact(steps, &op.Norm{Kind: kind, Eps: eps}, y, x, w, bias) // the edges inside are not rounded
 	y = b.hook(name+".hook_out", y)
 	b.component(name, first, in, y)
 	return y
@@ -191,11 +185,11 @@ func (b *builder) norm(name string, spec arch.Norm, in graph.Value) graph.Value 
 func (b *builder) linear(name string, in graph.Value, heads int) written {
 	first := b.g.Len()
 	x := b.hook(name+".hook_in", in)
-	projection := &op.Linear{W: b.m.param(name + ".weight"), B: b.m.param(name + ".bias"), Heads: heads}
+	projection, w, bias := &op.Linear{Heads: heads}, b.param(name+".weight"), b.param(name+".bias")
 	at := b.g.Len()
-	y := b.hook(name+".hook_out", b.g.Apply(name, projection, x))
+	y := b.hook(name+".hook_out", b.g.Apply(name, projection, x, w, bias))
 	b.component(name, first, in, y)
-	return written{value: y, input: x, projection: projection, first: at}
+	return written{value: y, input: x, projection: projection, w: w, bias: bias, first: at}
 }
 
 // mlp appends a plain or a gated MLP.

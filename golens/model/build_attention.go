@@ -20,7 +20,7 @@ func (b *builder) attention(layer int, normed, resid graph.Value) written {
 	past := b.pastOf(name)
 	b.pasts = append(b.pasts, past)
 	if spec.Position.Kind == arch.Rotary {
-		q, k = b.turn(name, q, k, past)
+		q, k = b.rotate(name, q, k, past)
 	}
 	k = b.extend(name+".all_k", past.keys, k)
 	v = b.extend(name+".all_v", past.values, v)
@@ -55,8 +55,8 @@ func (b *builder) extend(name string, x extension, added graph.Value) graph.Valu
 	return b.g.ApplyTo(op.ExtendRoom, name, &op.Extend{}, x.past, x.room, added)
 }
 
-// turn rotates queries and keys by their positions; unrotated keys of a cache come in front of the new ones first.
-func (b *builder) turn(name string, q, k graph.Value, past layerPast) (graph.Value, graph.Value) {
+// rotate turns queries and keys by their positions; unrotated keys of a cache come in front of the new ones first.
+func (b *builder) rotate(name string, q, k graph.Value, past layerPast) (graph.Value, graph.Value) {
 	k = b.extend(name+".unrotated_k", past.unrotated, k)
 	cos, sin := b.cos, b.sin
 	hooked := !b.m.Spec.Position.Bare
@@ -85,7 +85,7 @@ func (b *builder) mixed(layer int, name string, q, k, v graph.Value) (z, pattern
 	}
 	pattern = b.hook(name+".hook_pattern", b.g.Apply(name+".pattern", &op.Softmax{ZeroMasked: spec.ZeroMasked}, scores))
 	z = b.g.Apply(name+".z", &op.Mix{}, pattern, v)
-	b.fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
+	b.g.Fuse(first, &op.Attention{AttentionShape: shape}, z, q, k, v, b.mask)
 	return z, pattern
 }
 
@@ -95,9 +95,9 @@ func (b *builder) project(name string, z graph.Value) written {
 		return b.linear(name+".o", z, 0)
 	}
 	z = b.hook(name+".o.hook_in", z)
-	result := b.g.Apply(name+".result", &op.HeadResult{W: b.m.param(name + ".o.weight")}, z)
+	result := b.g.Apply(name+".result", &op.HeadResult{}, z, b.param(name+".o.weight"))
 	result = b.hook(name+".hook_result", result)
-	return written{value: b.g.Apply(name+".summed", &op.SumHeads{B: b.m.param(name + ".o.bias")}, result), input: graph.None}
+	return written{value: b.g.Apply(name+".summed", &op.SumHeads{}, result, b.param(name+".o.bias")), input: graph.None}
 }
 
 func (b *builder) queriesKeysValues(layer int, name string, x, resid graph.Value) (q, k, v graph.Value) {
@@ -132,11 +132,10 @@ func (b *builder) queriesKeysValues(layer int, name string, x, resid graph.Value
 func (b *builder) fork(layer int, point string, resid graph.Value, heads int) graph.Value {
 	x := b.hook(point, b.g.Apply(point+".fork", &op.RepeatHeads{Heads: heads}, resid))
 	ln1 := fmt.Sprintf("blocks.%d.ln1", layer)
-	norm := &op.Norm{Kind: normKind(b.m.Spec.Norm), Eps: b.m.Spec.Norm.Eps, W: b.m.param(ln1 + ".weight"), B: b.m.param(ln1 + ".bias")}
-	return b.g.Apply(point+".normed", norm, x)
+	norm := &op.Norm{Kind: normKind(b.m.Spec.Norm), Eps: b.m.Spec.Norm.Eps}
+	return b.g.Apply(point+".normed", norm, x, b.param(ln1+".weight"), b.param(ln1+".bias"))
 }
 
 func (b *builder) headLinear(name string, in graph.Value, heads int) graph.Value {
-	projection := &op.HeadLinear{W: b.m.param(name + ".weight"), B: b.m.param(name + ".bias"), Heads: heads}
-	return b.hook(name+".hook_out", b.g.Apply(name, projection, in))
+	return b.hook(name+".hook_out", b.g.Apply(name, &op.HeadLinear{Heads: heads}, in, b.param(name+".weight"), b.param(name+".bias")))
 }

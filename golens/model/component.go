@@ -23,12 +23,12 @@ type Arguments struct {
 // Call runs one component ("ln_final", "blocks.3", "blocks.3.attn", "blocks.3.mlp.out") by itself. An attention
 // component returns its pattern as Extra, the rotary one the sines.
 func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, error) {
-	b, err := m.begin()
+	s, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
-	defer m.end()
-	c, ok := b.components[name]
+	defer s.end()
+	c, ok := s.components[name]
 	if !ok {
 		if _, exists := m.Spec.Tree.Component(name); exists {
 			return nil, &config.Error{Kind: "NotImplementedError", Field: name, Text: "this component cannot be called by itself (under the flags that are set now)"}
@@ -43,37 +43,38 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 		return nil, err
 	}
 	defer x.Release()
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{c.in: x}, Want: c.out, Active: c.active()}
-	q.Renew = func() (*graph.Renewal, error) {
-		now := m.current(b)
+	k, err := m.ask(s, &a.Watch, name)
+	if err != nil {
+		return nil, err
+	}
+	k.q.Want, k.q.Active = c.out, c.active()
+	k.env.Given.Put(c.in, x)
+	k.env.Renew = func() (*graph.Renewal, error) {
+		now := m.current()
 		c, ok := now.components[name]
 		if !ok { // the flag takes effect on the next call
 			return nil, nil
 		}
 		return &graph.Renewal{Graph: now.g, Want: c.out, Active: c.active()}, nil
 	}
-	m.watch(q, &a.Watch)
-	m.giveParts(q, name, &a.Watch)
-	if err := m.checkReplaced(b); err != nil {
-		return nil, err
-	}
-	if (a.Cos == nil) != (a.Sin == nil) || (a.Cos != nil && b.cos == graph.None) {
+	if (a.Cos == nil) != (a.Sin == nil) || (a.Cos != nil && s.cos == graph.None) {
 		return nil, fmt.Errorf("%w: cosines and sines go together, and only with rotary positions", ErrInput)
 	}
 	if a.Cos != nil {
-		q.Given[b.cos], q.Given[b.sin] = a.Cos, a.Sin
+		k.env.Given.Put(s.cos, a.Cos)
+		k.env.Given.Put(s.sin, a.Sin)
 	}
-	made, err := m.giveBeside(b, q, x, a)
+	made, err := m.giveBeside(k, x, a)
 	defer release(made)
 	if err != nil {
 		return nil, err
 	}
-	views, err := giveOuter(b, q, a.Outer)
+	views, err := k.giveOuter(a.Outer)
 	defer release(views)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := b.g.Run(ctx, m.backend, q)
+	answer, err := k.run(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -85,20 +86,19 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 }
 
 // giveBeside hands over what a component reads beside its input. It returns what it made, for the caller to release.
-func (m *Model) giveBeside(b *built, q *graph.Question, x *tensor.Tensor, a *Arguments) ([]*tensor.Tensor, error) {
-	_, positions := q.Given[b.positions]
+func (m *Model) giveBeside(k *asking, x *tensor.Tensor, a *Arguments) ([]*tensor.Tensor, error) {
 	switch {
 	case len(x.Shape()) < 2:
 		return nil, nil
-	case !positions:
-		return m.givePositions(b, q, a.Mask, a.Positions, span{batch: x.Dim(0), pos: x.Dim(1)})
+	case k.env.Given.Get(k.positions) == nil:
+		return m.givePositions(k, a.Mask, a.Positions, span{batch: x.Dim(0), pos: x.Dim(1)})
 	}
 	// The embedding of positions reads the tokens' only for the number of rows: one for each row of positions here.
-	like, err := tensor.New(b.dtype, x.Dim(0), x.Dim(1), m.Spec.DModel)
+	like, err := m.backend.Alloc(k.dtype(), x.Dim(0), x.Dim(1), m.Spec.DModel)
 	if err != nil {
 		return nil, err
 	}
-	q.Given[b.embedded] = like
+	k.env.Given.Put(k.embedded, like)
 	return []*tensor.Tensor{like}, nil
 }
 

@@ -61,7 +61,7 @@ type ViewDescription struct {
 func (m *Model) Describe() (*Description, error) {
 	m.mu.RLock() // flags, dtype and parameters are of one moment
 	defer m.mu.RUnlock()
-	if m.closed {
+	if m.weights == nil {
 		return nil, ErrClosed
 	}
 	tree := &m.Spec.Tree
@@ -76,7 +76,7 @@ func (m *Model) Describe() (*Description, error) {
 		}
 		for _, name := range []string{"weight", "bias"} {
 			if i, ok := m.byName[c.Name+"."+name]; ok {
-				cd.Params = append(cd.Params, ParamDescription{name, i, m.params[i].Shape, m.params[i].value.Strides()})
+				cd.Params = append(cd.Params, ParamDescription{name, i, m.params[i].Shape, m.params[i].strides()})
 			}
 		}
 		for _, v := range c.Views {
@@ -100,7 +100,7 @@ type origin struct {
 func (m *Model) owners() map[origin]Param {
 	owners := map[origin]Param{}
 	for _, p := range m.params {
-		at := origin{p.slot.Tensor, p.slot.Offset}
+		at := origin{p.view.Tensor, p.view.Offset}
 		if _, taken := owners[at]; !taken {
 			owners[at] = p.Param
 		}

@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -22,24 +22,24 @@ func parseDType(name string) (tensor.DType, error) {
 	return dt, nil
 }
 
-// cast gives a contiguous tensor in another dtype. It takes over t's reference.
+// cast gives a contiguous tensor of the host's in another dtype. It takes over t's reference.
 func cast(t *tensor.Tensor, dt tensor.DType) (*tensor.Tensor, error) {
 	if t.DType() == dt {
 		return t, nil
 	}
 	defer t.Release()
-	c, err := tensor.New(dt, t.Shape()...)
+	out, err := tensor.New(dt, t.Shape()...)
 	if err != nil {
 		return nil, err
 	}
-	if err := (cpu.CPU{}).Launch("convert", t, c); err != nil {
-		c.Release()
+	if err := DefaultBackend().Launch(&op.ConvertKernel{X: t, Out: out}); err != nil {
+		out.Release()
 		return nil, err
 	}
-	return c, nil
+	return out, nil
 }
 
-// DType is the dtype of weights and activations.
+// DType is the dtype of activations, and of weights as they are handed out.
 func (m *Model) DType() tensor.DType {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -56,104 +56,43 @@ func (m *Model) Convert(ctx context.Context, name string) error {
 		return err
 	}
 	for {
-		old, is, err := m.held()
+		s, err := m.begin()
 		if err != nil {
 			return err
 		}
-		if is == dt {
-			old.release()
-			return nil
+		done := s.dtype() == dt
+		if !done {
+			done, err = m.convert(ctx, s, dt)
 		}
-		weights, err := castAll(ctx, old.weights, dt)
+		s.end()
 		if err != nil {
-			old.release()
 			return fmt.Errorf("model: to %s: %w", dt, err)
 		}
-		done, err := m.become(weights, dt, is)
-		old.release()
-		if done || err != nil {
-			return err
+		if done {
+			return nil
 		}
 	}
 }
 
-// held is the weights as they are now, which the caller releases, and their dtype.
-func (m *Model) held() (bindings, tensor.DType, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
-		return bindings{}, 0, ErrClosed
+// convert puts rounded weights in the place of those of a session. False: others did meanwhile.
+func (m *Model) convert(ctx context.Context, s *session, dt tensor.DType) (bool, error) {
+	made, err := s.weights.Cast(ctx, dt)
+	if err != nil {
+		return false, err
 	}
-	held := bindings{weights: make(map[string]*tensor.Tensor, len(m.weights))}
-	for name, t := range m.weights {
-		held.weights[name] = t.Retain()
-	}
-	return held, m.dtype, nil
-}
-
-// become takes over weights that were rounded from dtype was to dt. False: somebody else converted the model meanwhile.
-func (m *Model) become(weights map[string]*tensor.Tensor, dt, was tensor.DType) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	made := bindings{weights: weights}
-	if m.closed {
-		made.release()
-		return false, ErrClosed
-	}
-	if m.dtype != was {
-		made.release()
+	if m.weights != s.weights {
+		made.Release()
+		if m.weights == nil {
+			return false, ErrClosed
+		}
 		return false, nil
 	}
-	old, spec := m.bindings, m.Spec.Config
-	m.bindings, m.dtype, m.Spec.Config = made, dt, spec.Clone()
-	m.Spec.Config.DType = dt.String()
-	b, err := m.rebuild()
-	if err != nil {
-		m.bindings.release()
-		m.bindings, m.dtype, m.Spec.Config = old, was, spec
-		return false, fmt.Errorf("model: to %s: %w", dt, err)
-	}
-	m.built, m.retired = b, append(m.retired, old)
-	if m.runs == 0 {
-		m.releaseRetired()
-	}
+	m.weights, m.dtype = made, dt
+	s.weights.Release()
+	cfg := m.Spec.Config.Clone()
+	cfg.DType = dt.String()
+	m.Spec.Config = cfg
 	return true, nil
-}
-
-func (m *Model) rebuild() (*built, error) {
-	if err := m.bind(); err != nil {
-		return nil, err
-	}
-	return build(m)
-}
-
-func (m *Model) releaseRetired() {
-	for i := range m.retired {
-		m.retired[i].release()
-	}
-	m.retired = nil
-}
-
-// castAll rounds each tensor once, however many names it has.
-func castAll(ctx context.Context, weights map[string]*tensor.Tensor, dt tensor.DType) (map[string]*tensor.Tensor, error) {
-	done, made := map[*tensor.Tensor]*tensor.Tensor{}, map[string]*tensor.Tensor{}
-	for name, t := range weights {
-		if c, ok := done[t]; ok {
-			made[name] = c.Retain()
-			continue
-		}
-		err := ctx.Err()
-		var c *tensor.Tensor
-		if err == nil {
-			c, err = cast(t.Retain(), dt)
-		}
-		if err != nil {
-			for _, c := range made {
-				c.Release()
-			}
-			return nil, err
-		}
-		done[t], made[name] = c, c
-	}
-	return made, nil
 }

@@ -177,7 +177,7 @@ func TestFlagFlippedInAHook(t *testing.T) {
 					}
 				}
 				watched := *in
-				watched.Keep = func(p int) bool { return p%2 == 0 }
+				watched.Keep = everyNth(2)
 				r := run(t, m, &watched)
 				if !slices.Equal(*fired, expected) {
 					t.Errorf("%s = %v set at %s: fired %v, expected %v", c.flag, value, at, *fired, expected)

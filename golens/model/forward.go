@@ -5,18 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
-
-// EnvPlan set to "plain" runs every node one by one, without fusion and pruning: the same bits, slower.
-const EnvPlan = "TRANSFORMER_LENS_GO_PLAN"
 
 // ErrInput is wrapped by every error about what a forward pass was given.
 var ErrInput = errors.New("bad input")
@@ -48,20 +42,10 @@ type Input struct {
 	Start  int // first layer to run, with Resid; NoLayer: from the embedding
 	Stop   int // layer in front of which to stop; negative counts from the end; NoLayer: run all
 	Output Output
+	// Wanted are the positions whose logits are wanted, int64 [1 or batch, n], negative ones counted from the end; nil:
+	// all. Only with OutputLogits, in a run to the end.
+	Wanted *tensor.Tensor
 	Watch
-}
-
-// Watch is who looks on.
-type Watch struct {
-	Keep    func(point int) bool // edges to keep
-	Silent  bool                 // no hooks are called
-	Plain   bool                 // as with EnvPlan set to "plain"
-	Foreign hook.Caller
-	Poll    func() error
-	Call    func(c *graph.Call) error // computes what SetReplaced named
-	// Of a component that runs for who stands in the place of a part: that call, and where its run keeps edges.
-	Outer *graph.Call
-	Kept  *[]graph.Kept
 }
 
 // Result is what a run gave. The caller releases it.
@@ -85,64 +69,130 @@ func (r *Result) Release() {
 
 // Forward runs the model, or the layers Start to Stop of it.
 func (m *Model) Forward(ctx context.Context, in *Input) (*Result, error) {
-	b, err := m.begin()
+	s, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
-	defer m.end()
-	q := &graph.Question{Given: map[graph.Value]*tensor.Tensor{}}
-	m.watch(q, &in.Watch)
-	m.giveParts(q, "", &in.Watch)
-	if err := m.checkReplaced(b); err != nil {
-		return nil, err
-	}
-	shape, err := m.giveStream(b, q, in)
+	defer s.end()
+	var r *Result
+	err = m.asked(s, in, func(a *asking) (bool, error) {
+		answer, err := a.run(ctx)
+		if err != nil {
+			return false, err
+		}
+		r = &Result{Kept: answer.Kept}
+		if len(a.q.Want) > 0 {
+			r.Output = answer.Values[a.q.Want[0]]
+		}
+		return true, nil
+	})
 	if err != nil {
+		if r != nil {
+			r.Release()
+		}
 		return nil, err
-	}
-	if q.Want, q.Active, err = b.bounds(in); err != nil {
-		return nil, err
-	}
-	q.Renew = func() (*graph.Renewal, error) {
-		now := m.current(b)
-		want, active, err := now.bounds(in)
-		return &graph.Renewal{Graph: now.g, Want: want, Active: active}, err
-	}
-	answer, err := m.answer(ctx, b, q, in, shape[0], shape[1])
-	if err != nil {
-		return nil, err
-	}
-	r := &Result{Kept: answer.Kept}
-	if len(q.Want) > 0 {
-		r.Output = answer.Values[q.Want[0]]
 	}
 	return r, nil
 }
 
-// answer runs the question, behind the past if there is one.
-func (m *Model) answer(ctx context.Context, b *built, q *graph.Question, in *Input, batch, pos int) (answer *graph.Answer, err error) {
-	turn, err := m.takeTurn(b, q, in, batch, pos)
+// Plan tells what Forward would do, without doing it.
+func (m *Model) Plan(in *Input) (*graph.Outline, error) {
+	s, err := m.begin()
 	if err != nil {
 		return nil, err
 	}
+	defer s.end()
+	var outline *graph.Outline
+	err = m.asked(s, in, func(a *asking) (bool, error) {
+		plan, err := a.plan()
+		if err == nil {
+			outline, err = plan.Outline(&a.env)
+		}
+		return false, err
+	})
+	return outline, err
+}
+
+// asked puts the question of an input together and hands it to do; what it is given lives until then. do says whether
+// the run took place, so that a cache has grown.
+func (m *Model) asked(s *session, in *Input, do func(a *asking) (ran bool, err error)) error {
+	a, err := m.ask(s, &in.Watch, "")
+	if err != nil {
+		return err
+	}
+	shape, err := m.giveStream(a, in)
+	if err != nil {
+		return err
+	}
+	if a.q.Want, a.q.Active, err = a.bounds(in); err != nil {
+		return err
+	}
+	a.env.Renew = func() (*graph.Renewal, error) {
+		now := m.current()
+		want, active, err := now.bounds(in)
+		return &graph.Renewal{Graph: now.g, Want: want, Active: active}, err
+	}
+	wanted, err := a.giveWanted(in.Wanted, shape)
+	defer wanted.Release()
+	if err != nil {
+		return err
+	}
+	return m.behind(a, in, shape[0], shape[1], do)
+}
+
+// behind hands the question to do behind the past, if there is one.
+func (m *Model) behind(a *asking, in *Input, batch, pos int, do func(a *asking) (bool, error)) (err error) {
+	turn, err := m.takeTurn(a, in, batch, pos)
+	if err != nil {
+		return err
+	}
 	var mask *tensor.Tensor
+	done := false
 	defer func() {
-		if failed := turn.End(answer != nil, mask); failed != nil && answer != nil {
-			answer.Release()
-			answer, err = nil, failed
+		if failed := turn.End(done, mask); failed != nil && err == nil {
+			err = failed
 		}
 		mask.Release()
 	}()
-	s := turn.span(b, batch, pos)
+	s := turn.span(a.built, batch, pos)
 	if mask, err = turn.mask(in, s); err != nil {
-		return nil, err
+		return err
 	}
-	owned, err := m.givePositions(b, q, mask, in.Positions, s)
+	owned, err := m.givePositions(a, mask, in.Positions, s)
 	defer release(owned)
+	if err != nil {
+		return err
+	}
+	done, err = do(a)
+	return err
+}
+
+// giveWanted hands over the positions whose logits are wanted. The caller releases what was made.
+func (a *asking) giveWanted(given *tensor.Tensor, shape []int) (*tensor.Tensor, error) {
+	if given == nil {
+		return nil, nil
+	}
+	if d := given.Shape(); given.Int64s() == nil || len(d) != 2 || (d[0] != 1 && d[0] != shape[0]) {
+		return nil, fmt.Errorf("%w: the positions wanted are %s %v, expected contiguous int64 [1 or %d, n]", ErrInput, given.DType(), d, shape[0])
+	}
+	if len(a.q.Want) == 0 || a.q.Want[0] != a.logits {
+		return nil, fmt.Errorf("%w: positions were asked for, in a run that gives no logits", ErrInput)
+	}
+	wanted, err := given.Clone()
 	if err != nil {
 		return nil, err
 	}
-	return b.g.Run(ctx, m.backend, q)
+	for i, at := range wanted.Int64s() {
+		if at < 0 {
+			at += int64(shape[1])
+		}
+		if at < 0 || at >= int64(shape[1]) {
+			return wanted, fmt.Errorf("%w: logits at position %d were asked for, there are %d positions", op.ErrIndex, given.Int64s()[i], shape[1])
+		}
+		wanted.Int64s()[i] = at
+	}
+	a.env.Given.Put(a.wanted, wanted)
+	return wanted, nil
 }
 
 func release(tensors []*tensor.Tensor) {
@@ -151,16 +201,8 @@ func release(tensors []*tensor.Tensor) {
 	}
 }
 
-func (m *Model) watch(q *graph.Question, w *Watch) {
-	q.Keep, q.Foreign, q.Poll = w.Keep, w.Foreign, w.Poll
-	q.Plain = w.Plain || os.Getenv(EnvPlan) == "plain"
-	if !w.Silent {
-		q.Hooks = m.Hooks
-	}
-}
-
 // giveStream hands the graph what the run starts from, and returns its shape.
-func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error) {
+func (m *Model) giveStream(a *asking, in *Input) ([]int, error) {
 	given := 0
 	for _, t := range []*tensor.Tensor{in.Tokens, in.Embeds, in.Resid} {
 		if t != nil {
@@ -175,31 +217,31 @@ func (m *Model) giveStream(b *built, q *graph.Question, in *Input) ([]int, error
 		if in.Tokens.DType() != tensor.Int64 || len(in.Tokens.Shape()) != 2 {
 			return nil, fmt.Errorf("%w: tokens are %s %v, expected int64 [batch, pos]", ErrInput, in.Tokens.DType(), in.Tokens.Shape())
 		}
-		q.Given[b.tokens] = in.Tokens
+		a.env.Given.Put(a.tokens, in.Tokens)
 		return m.checkLength(in.Tokens.Shape())
 	case in.Embeds != nil:
-		q.Given[b.embedded] = in.Embeds
-		if err := m.checkStream(b, in.Embeds); err != nil {
+		a.env.Given.Put(a.embedded, in.Embeds)
+		if err := m.checkStream(a.session, in.Embeds); err != nil {
 			return nil, err
 		}
 		return m.checkLength(in.Embeds.Shape())
 	}
-	if in.Start < 0 || in.Start >= len(b.blockStart) {
-		return nil, fmt.Errorf("%w: start layer %d, expected 0 to %d", ErrInput, in.Start, len(b.blockStart)-1)
+	if in.Start < 0 || in.Start >= len(a.blockStart) {
+		return nil, fmt.Errorf("%w: start layer %d, expected 0 to %d", ErrInput, in.Start, len(a.blockStart)-1)
 	}
-	if err := m.checkStream(b, in.Resid); err != nil {
+	if err := m.checkStream(a.session, in.Resid); err != nil {
 		return nil, err
 	}
-	q.Given[b.blockIn[in.Start]] = in.Resid
-	if rotary, ok := b.components["rotary_emb"]; ok { // upstream passes the stream through it for its dtype
-		q.Given[rotary.in] = in.Resid
+	a.env.Given.Put(a.blockIn[in.Start], in.Resid)
+	if rotary, ok := a.components["rotary_emb"]; ok { // upstream passes the stream through it for its dtype
+		a.env.Given.Put(rotary.in, in.Resid)
 	}
 	return m.checkLength(in.Resid.Shape())
 }
 
-func (m *Model) checkStream(b *built, t *tensor.Tensor) error {
-	if t.DType() != b.dtype || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
-		return fmt.Errorf("%w: the residual stream is %s %v, expected %s [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), b.dtype, m.Spec.DModel)
+func (m *Model) checkStream(s *session, t *tensor.Tensor) error {
+	if t.DType() != s.dtype() || len(t.Shape()) != 3 || t.Dim(2) != m.Spec.DModel {
+		return fmt.Errorf("%w: the residual stream is %s %v, expected %s [batch, pos, %d]", ErrInput, t.DType(), t.Shape(), s.dtype(), m.Spec.DModel)
 	}
 	return nil
 }
@@ -259,7 +301,11 @@ func (b *built) bounds(in *Input) (want []graph.Value, active []graph.Range, err
 	return want, append(active, whole), nil
 }
 
-// Loss is the next-token loss of logits; see op.CrossEntropy.
+// Loss is the next-token loss of logits [batch, pos, vocab] in the host's memory; see op.CrossEntropy.
 func Loss(logits, tokens, mask *tensor.Tensor, perToken bool) (*tensor.Tensor, error) {
-	return op.CrossEntropy(cpu.CPU{}, logits, tokens, mask, perToken)
+	out, err := op.Apply(DefaultBackend(), &op.CrossEntropy{PerToken: perToken}, logits, tokens, mask)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
 }

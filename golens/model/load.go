@@ -15,7 +15,6 @@ import (
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
@@ -24,12 +23,13 @@ import (
 
 // Options say how to load a model. The zero value loads it as it is.
 type Options struct {
-	Name      string         // cfg.model_name
-	DType     string         // what the model holds its weights and computes in; "" is float32
-	NCtx      int            // context length in place of the checkpoint's; 0: as it is
-	Overrides map[string]any // config.json keys; nil is null
-	Tensors   Tensors        // for FromTensors
-	Blank     bool           // for Native: the weights are the caller's to fill
+	Name      string          // cfg.model_name
+	DType     string          // what the model holds its weights and computes in; "" is float32
+	NCtx      int             // context length in place of the checkpoint's; 0: as it is
+	Overrides map[string]any  // config.json keys; nil is null
+	Tensors   Tensors         // for FromTensors
+	Blank     bool            // for Native: the weights are the caller's to fill
+	Backend   backend.Backend // what computes; nil: DefaultBackend
 	// NoTokenizer leaves the tokenizer beside the weights alone.
 	NoTokenizer bool
 }
@@ -242,8 +242,7 @@ func assemble(ctx context.Context, spec *arch.Spec, source Tensors, o Options, n
 			return nil, err
 		}
 	}
-	var b backend.Backend = cpu.CPU{}
-	return newModel(spec, l.weights, dt, b)
+	return newModel(spec, l.weights, dt, o.device())
 }
 
 // loader loads each checkpoint tensor once, however many names it serves.

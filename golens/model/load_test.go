@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/checkpoint"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -185,7 +186,7 @@ func TestPositions(t *testing.T) {
 		if c.embedded {
 			in.Tokens, in.Embeds = nil, floats(t, 2, 5, 32)
 		}
-		in.Keep = func(p int) bool { return p == point(t, m, "pos_embed.hook_in") }
+		in.Keep = bitset.Of(point(t, m, "pos_embed.hook_in"))
 		got := run(t, m, in).Kept[0].T
 		if got.Dim(0)*5 != len(c.want) {
 			t.Errorf("%s: positions of shape %v, want %v", c.name, got.Shape(), c.want)

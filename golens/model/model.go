@@ -17,6 +17,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tokenizer"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/weight"
 )
 
 // ErrClosed is returned by a model after Close.
@@ -29,7 +30,6 @@ type Model struct {
 	Hooks *hook.Registry
 
 	backend   backend.Backend
-	dtype     tensor.DType // of the weights and of every activation
 	tokenizer *tokenizer.Tokenizer
 	// tokenizerErr says why what is there could not be read: only who wants text needs to know.
 	tokenizerErr error
@@ -37,11 +37,9 @@ type Model struct {
 
 	mu       sync.RWMutex
 	built    *built
+	weights  *weight.Set // nil once the model is closed
+	dtype    tensor.DType
 	replaced []string // components and hook points that somebody else computes
-	runs     int      // in progress: they read the weights
-	closed   bool
-	// retired are weights of a dtype that the model had before, which runs in progress may still read.
-	retired []bindings
 }
 
 // Param says what a parameter is, as its component shows it: "blocks.0.attn.q.weight", in the checkpoint's layout.
@@ -68,6 +66,9 @@ func (m *Model) TokenizerError() error { return m.tokenizerErr }
 func (m *Model) Params() []Param {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.weights == nil {
+		return []Param{}
+	}
 	list := make([]Param, len(m.params))
 	for i, p := range m.params {
 		list[i] = p.Param
@@ -76,17 +77,18 @@ func (m *Model) Params() []Param {
 }
 
 // Param is a parameter's live memory, by its index in Params: writing to it changes what the model computes from the
-// next run on, until Convert gives the parameter other memory. The caller releases it; it outlives Close.
+// next step on, until Convert gives the parameter other memory. Where the checkpoint holds it narrower than the model
+// computes, it is widened first. The caller releases it; it outlives Close.
 func (m *Model) Param(index int) (*tensor.Tensor, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if m.closed {
+	if m.weights == nil {
 		return nil, ErrClosed
 	}
 	if index < 0 || index >= len(m.params) {
 		return nil, fmt.Errorf("%w: parameter %d of %d", op.ErrIndex, index, len(m.params))
 	}
-	return m.params[index].value.Retain(), nil // under the lock that found it: Convert lets go of it
+	return m.weights.Param(m.params[index].view)
 }
 
 // fixedFields decide numbers that were settled when the model was built.
@@ -102,7 +104,7 @@ var fixedFields = []string{
 func (m *Model) Set(field string, value any) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.weights == nil {
 		return ErrClosed
 	}
 	changed := m.Spec.Config.Clone()
@@ -139,31 +141,27 @@ func (m *Model) Set(field string, value any) error {
 	return nil
 }
 
-// Close drops the model's references to its weights, once the runs in progress are over.
+// Close drops the model's reference to its weights; runs in progress hold them to their end.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if m.weights == nil {
 		return ErrClosed
 	}
-	m.closed = true
-	if m.runs == 0 {
-		m.release()
-	}
+	m.weights.Release()
+	m.weights = nil
 	return nil
-}
-
-func (m *Model) release() {
-	m.releaseRetired()
-	m.bindings.release()
-	m.bindings = bindings{}
 }
 
 // newModel registers the hook points and builds the graph for weights that are complete. It takes over their
 // references, also when it fails.
 func newModel(spec *arch.Spec, weights map[string]*tensor.Tensor, dt tensor.DType, b backend.Backend) (*Model, error) {
-	m := &Model{Spec: spec, Hooks: hook.NewRegistry(), backend: b, dtype: dt, bindings: bindings{weights: weights}}
-	err := m.register()
+	set, err := weight.New(b, dt, weights)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Spec: spec, Hooks: hook.NewRegistry(), backend: b, weights: set, dtype: dt}
+	err = m.register()
 	if err == nil {
 		err = m.bind()
 	}
@@ -171,7 +169,7 @@ func newModel(spec *arch.Spec, weights map[string]*tensor.Tensor, dt tensor.DTyp
 		m.built, err = build(m)
 	}
 	if err != nil {
-		m.release()
+		set.Release()
 		return nil, err
 	}
 	return m, nil
@@ -193,47 +191,41 @@ func (m *Model) register() error {
 	return nil
 }
 
-// begin is the graph to run now, which a later change of flags does not touch; the weights stay until end.
-func (m *Model) begin() (*built, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+// session is what one run goes by: a graph, which a later change of flags does not touch, and weights, which stay
+// until its end.
+type session struct {
+	*built
+	weights *weight.Set
+}
+
+// begin is the graph and the weights to run with now.
+func (m *Model) begin() (*session, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.weights == nil {
 		return nil, ErrClosed
 	}
-	m.runs++
-	return m.built, nil
+	return &session{m.built, m.weights.Retain()}, nil
 }
 
 // end says that what begin began is over.
-func (m *Model) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.runs--
-	switch {
-	case m.runs > 0:
-	case m.closed:
-		m.release()
-	default:
-		m.releaseRetired()
-	}
-}
+func (s *session) end() { s.weights.Release() }
 
-// current is the graph under the flags as they are now, for a run that began with b; b itself where the model has
-// another dtype by now, as a run ends in the one that it began in.
-func (m *Model) current(b *built) *built {
+// dtype is that of the activations.
+func (s *session) dtype() tensor.DType { return s.weights.DType() }
+
+// current is the graph under the flags as they are now.
+func (m *Model) current() *built {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if m.built.dtype != b.dtype {
-		return b
-	}
 	return m.built
 }
 
 // built is a graph with the places in it that questions name.
 type built struct {
 	g                       *graph.Graph
-	dtype                   tensor.DType // of the weights that it reads
 	tokens, positions, mask graph.Value
+	wanted                  graph.Value // positions whose logits are wanted; absent: all
 	embedded, logits        graph.Value
 	cos, sin                graph.Value   // behind the rotary component's hooks; None with learned positions
 	blockIn                 []graph.Value // in front of each block's hook_in, then in front of ln_final

@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
@@ -45,7 +45,7 @@ func Native(ctx context.Context, cfg *config.Config, o Options) (*Model, error) 
 		}
 		weights[t.Name] = w
 	}
-	m, err := newModel(spec, weights, tensor.Float32, cpu.CPU{})
+	m, err := newModel(spec, weights, tensor.Float32, o.device())
 	if err != nil {
 		return nil, err
 	}
@@ -137,5 +137,5 @@ func (m *Model) draw(d arch.Draw, normal, uniform func() float64) error {
 		}
 		values[i] = float32(v * d.Factor)
 	}
-	return (cpu.CPU{}).Launch("convert", drawn, t)
+	return m.backend.Launch(&op.ConvertKernel{X: drawn, Out: t})
 }

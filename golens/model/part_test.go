@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
@@ -168,7 +169,7 @@ func TestOnlyOneBlock(t *testing.T) {
 		tokens, _, _ := fullRun(t, m)
 		in := *tokens
 		in.Output = model.OutputNone
-		in.Keep = func(p int) bool { return p == point(t, m, "blocks.0.hook_resid_post") }
+		in.Keep = bitset.Of(point(t, m, "blocks.0.hook_resid_post"))
 		r := run(t, m, &in)
 		if r.Output != nil || len(r.Kept) != 1 {
 			t.Fatalf("output %v and %d kept", r.Output, len(r.Kept))

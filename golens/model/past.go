@@ -9,11 +9,14 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// NewCache makes an empty KV cache for this model. With rotated, keys are kept turned by their positions.
+// NewCache makes an empty KV cache for this model. With rotated, keys are kept rotated by their positions.
 func (m *Model) NewCache(batch int, rotated bool) (*kvcache.Cache, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	c, err := kvcache.New(m.backend, m.cacheShape(m.dtype, batch))
+	if m.weights == nil {
+		return nil, ErrClosed
+	}
+	c, err := kvcache.New(m.backend, m.cacheShape(m.weights.DType(), batch))
 	if err == nil {
 		c.Rotated = rotated
 	}
@@ -31,30 +34,30 @@ type turn struct {
 }
 
 // takeTurn hands the graph what the cache holds for the layers that the run is about, and room for what it adds.
-func (m *Model) takeTurn(b *built, q *graph.Question, in *Input, batch, pos int) (*turn, error) {
+func (m *Model) takeTurn(a *asking, in *Input, batch, pos int) (*turn, error) {
 	if in.Past == nil {
 		return nil, nil
 	}
 	if m.Spec.Attention.Bidirectional {
 		return nil, fmt.Errorf("model: %w: positions of this model see those behind them too, and what a cache keeps of them would be of another text", kvcache.ErrMismatch)
 	}
-	first, last, err := b.layers(in)
+	first, last, err := a.layers(in)
 	if err != nil {
 		return nil, err
 	}
-	t, err := in.Past.Begin(m.backend, m.cacheShape(b.dtype, batch), first, last, pos)
+	t, err := in.Past.Begin(m.backend, m.cacheShape(a.dtype(), batch), first, last, pos)
 	if err != nil {
 		return nil, err
 	}
 	lend := func(to extension, what kvcache.Extension) {
-		q.Given[to.past] = what.Past
+		a.env.Given.Put(to.past, what.Past)
 		if what.Room != nil {
-			q.Given[to.room] = what.Room
+			a.env.Given.Put(to.room, what.Room)
 		}
 	}
-	unrotated := b.rotates() && !in.Past.Rotated
+	unrotated := a.rotates() && !in.Past.Rotated
 	for i := range t.Keys {
-		past := b.pasts[first+i]
+		past := a.pasts[first+i]
 		if unrotated {
 			lend(past.unrotated, t.Keys[i])
 		} else {
@@ -65,7 +68,7 @@ func (m *Model) takeTurn(b *built, q *graph.Question, in *Input, batch, pos int)
 	return &turn{t, in.Past}, nil
 }
 
-// rotates reports whether keys are turned by their positions.
+// rotates reports whether keys are rotated by their positions.
 func (b *built) rotates() bool { return b.cos != graph.None }
 
 // span is the part of the sequence that the run is about.

@@ -4,14 +4,13 @@ package model
 import (
 	"fmt"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
 // span is the part of a sequence that a run is about: pos tokens behind past ones that a cache holds.
 type span struct {
 	batch, pos, past int
-	all              bool // past keys are turned in this run too: positions are those of past and new tokens
+	all              bool // past keys are rotated in this run too: positions are those of past and new tokens
 }
 
 func (s span) total() int { return s.past + s.pos }
@@ -19,7 +18,7 @@ func (s span) total() int { return s.past + s.pos }
 // givePositions hands over the mask [batch, past + pos] (nil: none) and the positions, which are derived from it where
 // they are not given: a row of a padded batch stands where it would stand alone, whatever the run starts from. It
 // returns what it made, for the caller to release.
-func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tensor.Tensor, s span) (made []*tensor.Tensor, err error) {
+func (m *Model) givePositions(a *asking, mask, positions *tensor.Tensor, s span) (made []*tensor.Tensor, err error) {
 	if mask != nil {
 		keys, err := keyMask(mask, s.batch, s.total())
 		if err != nil {
@@ -27,7 +26,7 @@ func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tens
 		}
 		if keys != nil {
 			made = append(made, keys)
-			q.Given[b.mask] = keys
+			a.env.Given.Put(a.mask, keys)
 		}
 	}
 	columns := s.pos
@@ -50,7 +49,7 @@ func (m *Model) givePositions(b *built, q *graph.Question, mask, positions *tens
 		}
 		made = append(made, positions)
 	}
-	q.Given[b.positions] = positions
+	a.env.Given.Put(a.positions, positions)
 	return made, nil
 }
 
@@ -77,9 +76,9 @@ func keyMask(mask *tensor.Tensor, batch, pos int) (*tensor.Tensor, error) {
 	}
 	all := true
 	for i, v := range mask.Int64s() {
-		keys.Storage().Bytes()[i] = 1
+		keys.Uint8s()[i] = 1
 		if v == 0 {
-			keys.Storage().Bytes()[i], all = 0, false
+			keys.Uint8s()[i], all = 0, false
 		}
 	}
 	if all {

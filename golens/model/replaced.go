@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -49,55 +50,51 @@ func (m *Model) checkReplaced(b *built) error {
 	return nil
 }
 
-// giveParts lets a question know what is replaced, but for the component that runs by itself ("": none does) and
-// what it lies in.
-func (m *Model) giveParts(q *graph.Question, within string, w *Watch) {
-	q.Parts = func(g *graph.Graph) []graph.Part {
-		m.mu.RLock()
-		names := m.replaced
-		m.mu.RUnlock()
-		if len(names) == 0 {
-			return nil
-		}
-		own, alone := g.Part(within)
-		parts := make([]graph.Part, 0, len(names))
-		for _, name := range names {
-			if p, ok := g.Part(name); ok && (!alone || !p.Covers(&own)) {
-				parts = append(parts, p)
-			}
-		}
-		return parts
+// partsOf is which parts of a graph are replaced, but for the component that runs by itself ("": none does) and what it
+// lies in.
+func (m *Model) partsOf(g *graph.Graph, within string) bitset.Set {
+	m.mu.RLock()
+	names := m.replaced
+	m.mu.RUnlock()
+	if len(names) == 0 {
+		return nil
 	}
-	q.Call = func(c *graph.Call) error { return m.callPart(c, w) }
-	q.Kept = w.Kept
+	var parts bitset.Set
+	own, alone := g.Part(within)
+	for _, name := range names {
+		if p, ok := g.Part(name); ok && (!alone || !p.Covers(&own)) {
+			parts.Add(p.Index)
+		}
+	}
+	return parts
 }
 
 // giveOuter lets a component run for somebody who stands in its place, or in that of what it lies in. Arguments that
 // are the very memory of the run around it are that: what hooks write to them reaches that run. It hands over what
 // that run has beside the arguments: the stream from which inputs by head are forked.
-func giveOuter(b *built, q *graph.Question, outer *graph.Call) (made []*tensor.Tensor, err error) {
-	if outer == nil || outer.Graph != b.g {
+func (a *asking) giveOuter(outer *graph.Call) (made []*tensor.Tensor, err error) {
+	if outer == nil || outer.Graph != a.g {
 		return nil, nil
 	}
-	q.Through = map[graph.Value]bool{}
-	for v, t := range q.Given {
+	for i := range a.env.Given {
+		given := &a.env.Given[i]
 		for _, in := range outer.In {
-			if in == nil || in.Pointer() != t.Pointer() || in.Len() != t.Len() || in.DType() != t.DType() {
+			if in == nil || in.Pointer() != given.T.Pointer() || in.Len() != given.T.Len() || in.DType() != given.T.DType() {
 				continue
 			}
-			same, err := in.Reshape(t.Shape()...)
+			same, err := in.Reshape(given.T.Shape()...)
 			if err != nil {
 				return made, err
 			}
 			made = append(made, same)
-			q.Given[v], q.Through[v] = same, true
+			given.T, given.Through = same, true
 			break
 		}
 	}
-	arguments := []graph.Value{b.tokens, b.positions, b.mask, b.cos, b.sin}
+	arguments := []graph.Value{a.tokens, a.positions, a.mask, a.cos, a.sin}
 	for i, v := range outer.Part.In {
-		if _, given := q.Given[v]; !given && i > 0 && outer.In[i] != nil && !slices.Contains(arguments, v) {
-			q.Given[v] = outer.In[i]
+		if i > 0 && outer.In[i] != nil && a.env.Given.Get(v) == nil && !slices.Contains(arguments, v) {
+			a.env.Given.Put(v, outer.In[i])
 		}
 	}
 	return made, nil

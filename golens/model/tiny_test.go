@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
@@ -156,7 +157,16 @@ func call(t testing.TB, m *model.Model, name string, a *model.Arguments) *model.
 	return r
 }
 
-func everything(int) bool { return true }
+// everything is all points of any model here; everyNth is every n-th of them.
+var everything = bitset.Below(1 << 12)
+
+func everyNth(n int) bitset.Set {
+	var s bitset.Set
+	for i := 0; i < 1<<12; i += n {
+		s.Add(i)
+	}
+	return s
+}
 
 // kept is what a result holds by the name of the hook point.
 func kept(m *model.Model, list []graph.Kept) map[string]*tensor.Tensor {

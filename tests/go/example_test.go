@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/kvcache"
@@ -125,17 +126,15 @@ func Example_cache() {
 		return
 	}
 	defer in.Tokens.Release()
-	wanted := map[int]bool{}
 	for _, name := range []string{"blocks.0.hook_resid_post", "blocks.0.attn.hook_pattern"} {
 		p, ok := m.Hooks.Lookup(name)
 		if !ok {
 			fmt.Println("no hook point", name)
 			return
 		}
-		wanted[p.Index] = true
+		in.Keep.Add(p.Index)
 	}
 	in.Output = model.OutputNone
-	in.Keep = func(point int) bool { return wanted[point] }
 	r, err := m.Forward(context.Background(), in)
 	if err != nil {
 		fmt.Println(err)
@@ -236,7 +235,7 @@ func TestNothingLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.Keep = func(int) bool { return true }
+		in.Keep = bitset.Below(len(m.Hooks.Points()))
 		r, err := m.Forward(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,7 @@ const module = "github.com/transformer-lens-go/transformer-lens-go/"
 
 // The layers, uppermost first. A folder below one of these belongs to it.
 var layers = []string{
+	"golens/bitset",
 	"golens/jsontext",
 	"kernels",
 	"golens/modelfile",
@@ -30,6 +31,8 @@ var layers = []string{
 	"golens/hooked",
 	"golens/backend",
 	"golens/op",
+	"golens/backend/cpu", // as a driver: what it serves is above it, and one place chooses it
+	"golens/weight",
 	"golens/graph",
 	"golens/kvcache",
 	"golens/arch",
@@ -41,29 +44,38 @@ var layers = []string{
 
 // Layers that use less than what is above them.
 var narrower = map[string][]string{
-	"golens/jsontext":   {},
-	"kernels":           {},
-	"golens/modelfile":  {},
-	"golens/tensor":     {},
-	"golens/pyjson":     {},
-	"golens/hooked":     {"golens/tensor", "golens/hook"},
-	"golens/config":     {"golens/jsontext", "golens/pyjson"},
-	"golens/checkpoint": {"golens/jsontext", "golens/modelfile", "golens/tensor"},
-	"golens/arch":       {"golens/config", "golens/pyjson"},
-	"golens/tokenizer":  {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
+	"golens/bitset":      {},
+	"golens/jsontext":    {},
+	"kernels":            {},
+	"golens/modelfile":   {},
+	"golens/tensor":      {},
+	"golens/pyjson":      {},
+	"golens/config":      {"golens/jsontext", "golens/pyjson"},
+	"golens/hook":        {"golens/bitset", "golens/tensor"},
+	"golens/backend":     {"golens/tensor"},
+	"golens/op":          {"golens/tensor", "golens/backend"},
+	"golens/backend/cpu": {"golens/tensor", "golens/backend", "golens/op", "kernels"},
+	"golens/weight":      {"golens/tensor", "golens/backend", "golens/op"},
+	"golens/hooked":      {"golens/tensor", "golens/hook"},
+	"golens/checkpoint":  {"golens/jsontext", "golens/modelfile", "golens/tensor"},
+	"golens/arch":        {"golens/config", "golens/pyjson"},
+	"golens/tokenizer":   {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
 }
 
 // kernels are reached through a backend; pybind sets the number of their threads and the library they open.
-var kernelUsers = []string{"golens/backend", "pybind"}
+var kernelUsers = []string{"golens/backend/cpu", "pybind"}
 
-func layerOf(folder string) (string, bool) {
+func layerOf(folder string) (found string, ok bool) {
 	for _, layer := range layers {
-		if folder == layer || strings.HasPrefix(folder, layer+"/") {
-			return layer, true
+		if (folder == layer || strings.HasPrefix(folder, layer+"/")) && len(layer) > len(found) {
+			found, ok = layer, true
 		}
 	}
-	return "", false
+	return found, ok
 }
+
+// chooser is the package that says which backend there is where nobody else does.
+const chooser = "golens/model"
 
 // offence says what is wrong with a package in folder from importing another of the module, or "".
 func offence(folder, imported string) string {
@@ -79,6 +91,8 @@ func offence(folder, imported string) string {
 		return ""
 	case slices.Index(layers, to) > slices.Index(layers, from):
 		return fmt.Sprintf("%s imports %s, which is below it", folder, imported)
+	case to == "golens/backend/cpu" && from != chooser:
+		return fmt.Sprintf("%s imports %s: backends are handed in", folder, imported)
 	case to == "kernels" && !slices.Contains(kernelUsers, from):
 		return fmt.Sprintf("%s imports %s: only a backend and pybind may", folder, imported)
 	}
