@@ -22,6 +22,7 @@ __all__ = [
     "memory",
     "pinned",
     "token_ids",
+    "wanted_positions",
 ]
 
 _BY_NAME = {  # DLPack's type code | bits << 8
@@ -147,6 +148,32 @@ def token_ids(value: Any) -> Any:
             "[batch, pos, d_model] are taken as embeddings"
         )
     return in_rows(array, "int64")
+
+
+def wanted_positions(value: Any, pos: int) -> Any:
+    """`logits_to_keep` as positions [1, n] or [batch, n], of `pos`; None: all.
+
+    A number n is the last n positions, 0 all of them (and so is a number beyond `pos`, as in Hugging Face's slices);
+    others are positions, negative ones counted from the end.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(
+                f"logits_to_keep={value}: expected how many of the last positions to give logits for (0: all), or a "
+                "list or array of positions"
+            )
+        return (
+            None
+            if value == 0 or value >= pos
+            else arrays.from_numpy(np.arange(pos - value, pos)[None])
+        )
+    array = _on_cpu(value, "logits_to_keep")
+    if array.ndim not in (1, 2) or not _is_integer(array):
+        raise ValueError(
+            f"logits_to_keep must be a number, or positions [n] or [batch, n], got {arrays.dtype_name(array)} "
+            f"{tuple(array.shape)}"
+        )
+    return in_rows(array[None] if array.ndim == 1 else array, "int64")
 
 
 def float_input(

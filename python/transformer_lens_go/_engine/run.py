@@ -17,12 +17,12 @@ from .parts import frame_of
 from .past import Past
 from .where import here
 
-__all__ = ["Answer", "Question", "run"]
+__all__ = ["Answer", "Question", "planned", "run"]
 
 closing.wait_at_exit()
 
 _PART = -1  # the hook id with which the engine asks for a part
-_ARRAYS = ("tokens", "attention_mask", "positions", "embeds", "resid")
+_ARRAYS = ("tokens", "attention_mask", "positions", "embeds", "resid", "wanted")
 
 
 @dataclass(slots=True)
@@ -39,6 +39,7 @@ class Question:
     positions: Any = None
     embeds: Any = None
     resid: Any = None
+    wanted: Any = None  # positions [1 or b, n] whose logits are wanted; None: all
     start: int | None = None
     stop: int | None = None
     component: str | None = None
@@ -141,6 +142,13 @@ def run(model: EngineModel, question: Question) -> Answer:
     if frame is not None:
         frame.seen = answer.seen
     return answer
+
+
+def planned(model: EngineModel, question: Question) -> dict[str, Any]:
+    """What `run` would do; see `PlanTell` in pybind/plans.go."""
+    model.parts.settle()
+    with Borrowed() as lent:
+        return json.loads(errors.call(go.PlanTell, model.handle, question.text(lent)))
 
 
 def _ask(model: int, question: Question, dispatch: Callable[[int, int, int], int]) -> Answer:

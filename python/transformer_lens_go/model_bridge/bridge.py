@@ -32,6 +32,7 @@ from .live_tree import LiveTreeMixin
 from .loading import boot_transformers
 from .native import NativeMixin, boot_native
 from .placement import PlacementMixin
+from .planning import PlanningMixin
 from .running import RunningMixin
 from .text import TextMixin
 from .tree import describe, parts_of
@@ -44,6 +45,7 @@ class TransformerBridge(
     ForwardMixin,
     RunningMixin,
     CachingMixin,
+    PlanningMixin,
     HookingMixin,
     FlagsMixin,
     WeightsMixin,

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._engine import arrays
 from .._engine.inputs import attention_mask as mask_input
-from .._engine.inputs import float_input, token_ids
+from .._engine.inputs import float_input, token_ids, wanted_positions
 from .._engine.run import Answer, Question, run
 from .._engine.whole import whole
 from ..array_types import Array, ModelInput
@@ -72,6 +72,7 @@ class ForwardMixin(TextMixin):
         pixel_values: Any | None = None,
         input_values: Any | None = None,
         past_key_values: Any | None = None,
+        logits_to_keep: int | Array = 0,
         **kwargs: Any,
     ) -> Any:
         """Run the model on text, ids [pos] or [batch, pos], or embeddings [batch, pos, d_model].
@@ -93,6 +94,11 @@ class ForwardMixin(TextMixin):
                 Negative ones count from the end; the number of layers runs on to the logits.
             past_key_values: the KV cache of earlier tokens, from "logits_and_cache" (or a DynamicCache of
                 transformers): `input` is the new tokens only, and their keys and values are added to it.
+            logits_to_keep: positions whose logits are wanted, as in Hugging Face's models: the last n of them (0:
+                all), or a list or array of positions, [n] or [batch, n] for each row its own; negative ones count
+                from the end. The logits are then [batch, n, d_vocab], the same numbers as among all of them, and
+                the other positions are not unembedded unless a hook or cache looks at them. With `return_type`
+                "logits" and "logits_and_cache". (This argument is ours; transformer_lens has none.)
 
         Keywords: `position_ids` [batch, pos]; `past_kv_cache`, a TransformerLensKeyValueCache, in place of
         `past_key_values`; `use_cache=False` for "logits_and_cache" without a cache. A model whose attention
@@ -103,7 +109,7 @@ class ForwardMixin(TextMixin):
 
         Raises:
             ValueError: an unknown `return_type`, a mask or stream of another shape, a loss without targets.
-            IndexError: an id that the vocabulary has not.
+            IndexError: an id that the vocabulary has not, a position in `logits_to_keep` that the input has not.
             AssertionError: a text, and the model has no tokenizer.
             TypeError: a keyword that is not known.
 
@@ -117,6 +123,7 @@ class ForwardMixin(TextMixin):
             "pixel_values": pixel_values,
             "input_values": input_values,
             "past_key_values": past_key_values,
+            "logits_to_keep": logits_to_keep,
         }
         watcher = watching(self)
         output, kept, batch = self._answer(
@@ -139,6 +146,16 @@ class ForwardMixin(TextMixin):
         return output
 
     def _answer(
+        self, keep: Sequence[int] | str, input: Any, **kwargs: Any
+    ) -> tuple[Any, Kept, int]:
+        """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
+        question, caching, wanted, batch = self._asked(keep, input, **kwargs)
+        stops = question.output == "resid"
+        with self._ask(question, caching) as answer:
+            output = answer.output("the residual stream") if stops else self._finish(answer, wanted)
+            return output, answer.kept(), batch
+
+    def _asked(
         self,
         keep: Sequence[int] | str,
         input: Any,
@@ -151,9 +168,10 @@ class ForwardMixin(TextMixin):
         labels: Any | None = None,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
+        logits_to_keep: Any = 0,
         **kwargs: Any,
-    ) -> tuple[Any, Kept, int]:
-        """What `forward` returns, (point, value) for each point in `keep`, and the batch size."""
+    ) -> tuple[Question, Caching | None, _Wanted, int]:
+        """The question that `forward` asks, its KV cache, what to make of the answer, and the batch size."""
         if isinstance(input, Mapping) or input is None or "input_ids" in kwargs:
             input, attention_mask = unpacked("forward", input, attention_mask, kwargs)
             labels = kwargs.pop("labels", None) if labels is None else labels
@@ -191,9 +209,10 @@ class ForwardMixin(TextMixin):
         if not stops:
             wanted.check()
             question.output = "logits" if return_type is not None else "none"
-        with self._ask(question, caching) as answer:
-            output = answer.output("the residual stream") if stops else self._finish(answer, wanted)
-            return output, answer.kept(), batch
+        if not isinstance(logits_to_keep, int) or logits_to_keep != 0:
+            _check_wanted(return_type, stops)
+            question.wanted = wanted_positions(logits_to_keep, pos)
+        return question, caching, wanted, batch
 
     def _ask(self, question: Question, caching: Caching | None) -> Answer:
         if caching is None:
@@ -366,6 +385,16 @@ def _keywords(return_type: Any, mask: Any, kwargs: dict[str, Any]) -> tuple[Any,
     if unknown:
         raise TypeError(f"forward() got unexpected keyword arguments: {cut(', '.join(unknown))}")
     return (other if mask is None else mask), positions
+
+
+def _check_wanted(return_type: str | None, stops: bool) -> None:
+    """Raise ValueError where there are no logits of which some could be kept."""
+    if stops or return_type not in ("logits", "logits_and_cache"):
+        asked = "stop_at_layer" if stops else f"return_type={return_type!r}"
+        raise ValueError(
+            f"logits_to_keep says of which positions logits are returned, and {asked} returns none, or needs those of "
+            'all; use it with return_type="logits" or "logits_and_cache"'
+        )
 
 
 def _cache_given(kwargs: dict[str, Any]) -> Any:

@@ -127,7 +127,7 @@ class Steps:
             new = running[:, past:]
         if self.mask is not None:
             options |= self._masked(running.shape[1], past)
-        return self.model(new, return_type="logits", **options)[:, -1, :]
+        return self.model(new, return_type="logits", logits_to_keep=1, **options)[:, -1, :]
 
     def _chosen(self, logits: Any, tokens: Any) -> Any:
         """Tokens [batch] chosen behind `tokens` [batch, pos], of a prompt of embeddings the new ones alone."""
