@@ -78,6 +78,7 @@ type run struct {
 	kept       *[]Kept
 	through    []through
 	points     []*hook.Point
+	edge       editable // the one whose hooks are called
 	generation uint64
 	polled     time.Time
 }
@@ -268,8 +269,8 @@ func (r *run) hook(s *step) (stale bool, err error) {
 	out := n.Out[0]
 	r.cells.share(out, n.In[0])
 	if s.called {
-		e := &editable{cells: &r.cells, out: out, resize: r.g.Edges[n.Point].Resize}
-		if err := r.env.Hooks.Fire(r.points[n.Point], hook.Forward, e, r.env.Foreign); err != nil {
+		r.edge = editable{cells: &r.cells, out: out, resize: r.g.Edges[n.Point].Resize}
+		if err := r.env.Hooks.Fire(r.points[n.Point], hook.Forward, &r.edge, r.env.Foreign); err != nil {
 			return false, err
 		}
 		if stale, err = r.changed(); err != nil {

@@ -3,6 +3,7 @@ package model_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
@@ -48,6 +49,37 @@ func BenchmarkHooks(b *testing.B) {
 			}
 			if c.keep != nil {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*edges), "ns/edge")
+			}
+		})
+	}
+}
+
+// BenchmarkOverhead is what the engine costs beside the kernels: a model of 30 layers so narrow that they are nothing.
+func BenchmarkOverhead(b *testing.B) {
+	hf := maps.Clone(configs["llama"])
+	maps.Copy(hf, map[string]any{"num_hidden_layers": 30, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2, "num_key_value_heads": 2})
+	for _, c := range []struct {
+		name       string
+		kept, hook bool
+	}{{"nothing", false, false}, {"kept", true, false}, {"hooked", false, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			m := open(b, hf, randomWeights(b, hf))
+			if c.hook {
+				for _, p := range m.Hooks.Points() {
+					hookOn(b, m, p.Name, nothing)
+				}
+			}
+			in := asking(words(b, 1, 1))
+			if c.kept {
+				in.Keep = everything
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := m.Forward(context.Background(), in)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Release()
 			}
 		})
 	}

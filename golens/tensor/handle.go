@@ -45,11 +45,13 @@ func Import(h Handle) (*Tensor, error) {
 		return nil, fmt.Errorf("%w: %d", ErrStaleHandle, h)
 	}
 	defer C.tlg_tensor_release(c)
-	t := &Tensor{storage: (&Storage{c.storage}).Retain(), offset: int(uintptr(c.data) - uintptr(c.storage.data))}
+	t := &Tensor{storage: Storage{c.storage}, offset: int(uintptr(c.data) - uintptr(c.storage.data))}
+	t.storage.Retain()
+	var shape, strides [MaxDims]int
 	for i := range int(c.ndim) {
-		t.shape = append(t.shape, int(c.shape[i]))
-		t.strides = append(t.strides, int(c.strides[i]))
+		shape[i], strides[i] = int(c.shape[i]), int(c.strides[i])
 	}
+	t.lay(shape[:c.ndim], strides[:c.ndim])
 	for i := range dtypes {
 		if code, ok := DType(i).dlpack(); ok && code == int32(c.dtype) {
 			t.dtype = DType(i)

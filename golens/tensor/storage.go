@@ -22,14 +22,22 @@ type Storage struct{ c *C.tlg_storage }
 // NewStorage takes bytes of uninitialised memory, 64-byte aligned, from the recycling pool. What cannot fit is
 // refused (Fits) rather than begun.
 func NewStorage(bytes int) (*Storage, error) {
-	if err := Fits("a tensor", int64(bytes)); err != nil {
+	s, err := take(bytes)
+	if err != nil {
 		return nil, err
+	}
+	return &s, nil
+}
+
+func take(bytes int) (Storage, error) {
+	if err := Fits("a tensor", int64(bytes)); err != nil {
+		return Storage{}, err
 	}
 	c := C.tlg_storage_new(C.int64_t(bytes))
 	if c == nil {
-		return nil, fmt.Errorf("%w: %d bytes were asked for", ErrOutOfMemory, bytes)
+		return Storage{}, fmt.Errorf("%w: %d bytes were asked for", ErrOutOfMemory, bytes)
 	}
-	return &Storage{c}, nil
+	return Storage{c}, nil
 }
 
 // MapFile maps a whole file privately: it can be read and written, and what is written never reaches the file.

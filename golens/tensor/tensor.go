@@ -19,9 +19,28 @@ var ErrShape = errors.New("tensor: bad shape")
 type Tensor struct {
 	dtype          DType
 	shape, strides []int
-	storage        *Storage
-	offset         int          // bytes
-	refs           atomic.Int32 // beyond the first
+	storage        Storage
+	offset         int              // bytes
+	refs           atomic.Int32     // beyond the first
+	dims           [2 * fewDims]int // where shape and strides lie if they are short: runs make many tensors
+}
+
+const fewDims = 4
+
+// lay gives a new tensor its shape and strides; nil strides are row-major.
+func (t *Tensor) lay(shape, strides []int) {
+	n := len(shape)
+	dims := t.dims[:]
+	if n > fewDims {
+		dims = make([]int, 2*n)
+	}
+	t.shape, t.strides = dims[:n:n], dims[n:2*n:2*n]
+	copy(t.shape, shape)
+	if strides == nil {
+		rowMajor(t.strides, shape)
+	} else {
+		copy(t.strides, strides)
+	}
 }
 
 // New makes an uninitialised contiguous tensor.
@@ -33,11 +52,12 @@ func New(dt DType, shape ...int) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := NewStorage(dt.Bytes(n))
-	if err != nil {
+	t := &Tensor{dtype: dt}
+	if t.storage, err = take(dt.Bytes(n)); err != nil {
 		return nil, err
 	}
-	return &Tensor{dtype: dt, shape: clone(shape), strides: RowMajor(shape), storage: s}, nil
+	t.lay(shape, nil)
+	return t, nil
 }
 
 // Zeros makes a contiguous tensor of zeros.
@@ -85,7 +105,9 @@ func FromStorage(s *Storage, byteOffset int, dt DType, shape, strides []int) (*T
 	if err := checkBounds(s.Len(), byteOffset, dt, shape, strides); err != nil {
 		return nil, err
 	}
-	return &Tensor{dtype: dt, shape: clone(shape), strides: clone(strides), storage: s.Retain(), offset: byteOffset}, nil
+	t := &Tensor{dtype: dt, storage: *s.Retain(), offset: byteOffset}
+	t.lay(shape, strides)
+	return t, nil
 }
 
 func checkBounds(bytes, byteOffset int, dt DType, shape, strides []int) error {
@@ -175,7 +197,7 @@ func (t *Tensor) Contiguous() bool {
 func (t *Tensor) Pointer() unsafe.Pointer { return unsafe.Add(t.storage.c.data, t.offset) }
 
 // Storage is the memory below; the tensor keeps its reference.
-func (t *Tensor) Storage() *Storage { return t.storage }
+func (t *Tensor) Storage() *Storage { return &t.storage }
 
 // Float32s are the elements of a contiguous float32 tensor, shared with it.
 func (t *Tensor) Float32s() []float32 {
@@ -231,7 +253,7 @@ func (t *Tensor) View(shape, strides []int, elemOffset int) (*Tensor, error) {
 	if length, _ := t.dtype.Block(); elemOffset%length != 0 {
 		return nil, fmt.Errorf("%w: a view that begins within a block: element %d of %s, which has blocks of %d", ErrShape, elemOffset, t.dtype, length)
 	}
-	return FromStorage(t.storage, t.offset+t.dtype.Bytes(elemOffset), t.dtype, shape, strides)
+	return FromStorage(&t.storage, t.offset+t.dtype.Bytes(elemOffset), t.dtype, shape, strides)
 }
 
 // Reshape is a contiguous tensor's view with another shape of as many elements.
@@ -288,15 +310,17 @@ func (t *Tensor) Release() {
 // RowMajor is the strides of a contiguous tensor of that shape.
 func RowMajor(shape []int) []int {
 	s := make([]int, len(shape))
-	n := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		s[i] = n
-		n *= shape[i]
-	}
+	rowMajor(s, shape)
 	return s
 }
 
-func clone(s []int) []int { return append(make([]int, 0, len(s)), s...) }
+func rowMajor(strides, shape []int) {
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		strides[i] = n
+		n *= shape[i]
+	}
+}
 
 func elements(shape []int) (int, error) {
 	if len(shape) > MaxDims {
