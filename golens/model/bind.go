@@ -67,7 +67,10 @@ func (m *Model) bind() error {
 		if err != nil {
 			return err
 		}
-		m.operands[invFreq] = m.weights.Constant(t)
+		defer t.Release()
+		if m.operands[invFreq], err = m.weights.Constant(t); err != nil {
+			return err
+		}
 	}
 	return nil
 }

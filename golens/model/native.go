@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -137,5 +138,10 @@ func (m *Model) draw(d arch.Draw, normal, uniform func() float64) error {
 		}
 		values[i] = float32(v * d.Factor)
 	}
-	return m.backend.Launch(&op.ConvertKernel{X: drawn, Out: t})
+	placed, err := backend.Place(m.backend, drawn)
+	if err != nil {
+		return err
+	}
+	defer placed.Release()
+	return m.backend.Launch(&op.ConvertKernel{X: placed, Out: t})
 }

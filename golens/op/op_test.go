@@ -3,15 +3,34 @@
 package op_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/guarded"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
+
+// backends are what every test of this package runs on, one after the other.
+var backends = []backend.Backend{cpu.CPU{}, guarded.New(cpu.CPU{})}
+
+// current is the backend of the tests that run now.
+var current backend.Backend
+
+func TestMain(m *testing.M) {
+	for _, current = range backends {
+		if code := m.Run(); code != 0 {
+			fmt.Println("these were the tests on the backend", current.Name())
+			os.Exit(code)
+		}
+	}
+}
 
 // bench makes tensors for one test and checks at its end that every other one was released.
 type bench struct {
@@ -69,14 +88,35 @@ func (b *bench) transposed(rows, cols int) *tensor.Tensor {
 
 func (b *bench) runAll(o op.Op, in ...*tensor.Tensor) []*tensor.Tensor {
 	b.t.Helper()
-	out, err := op.Apply(cpu.CPU{}, o, in...)
+	placed := make([]*tensor.Tensor, len(in))
+	for i, t := range in {
+		placed[i] = b.place(t)
+	}
+	out, err := op.Apply(current, o, placed...)
 	if err != nil {
 		b.t.Fatalf("%s: %v", o.Name(), err)
 	}
-	for _, t := range out {
+	hosted := make([]*tensor.Tensor, len(out))
+	for i, t := range out {
 		b.t.Cleanup(t.Release)
+		hosted[i] = t
+		if g, ok := current.(*guarded.Backend); ok {
+			hosted[i] = b.own(g.Host(t))
+		}
 	}
-	return out
+	return hosted
+}
+
+// place brings a tensor of floats to where the backend computes, with its strides.
+func (b *bench) place(t *tensor.Tensor) *tensor.Tensor {
+	if _, ok := current.(backend.Placer); ok || t == nil || !t.DType().Floating() {
+		return t
+	}
+	size := t.DType().Size()
+	whole := b.own(tensor.FromStorage(t.Storage(), 0, t.DType(), []int{t.Storage().Len() / size}, nil))
+	placed := b.own(backend.Place(current, whole))
+	first := (uintptr(t.Pointer()) - uintptr(t.Storage().Data())) / uintptr(size)
+	return b.own(placed.View(t.Shape(), t.Strides(), int(first)))
 }
 
 func (b *bench) run(o op.Op, in ...*tensor.Tensor) *tensor.Tensor {

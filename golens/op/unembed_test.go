@@ -24,9 +24,11 @@ func TestTake(t *testing.T) {
 			return at(x, i[0], int(c.at[i[0]%c.rows*3+i[1]]), i[2])
 		})
 	}
-	if all := b.run(&op.Take{}, x, nil); all.Pointer() != x.Pointer() {
-		t.Error("all positions were copied")
+	all, err := forward(&op.Take{}, x, nil)
+	if err != nil || all[0].Pointer() != x.Pointer() {
+		t.Errorf("all positions were copied, %v", err)
 	}
+	all[0].Release()
 	for _, bad := range []int64{-1, 5} {
 		if _, err := forward(&op.Take{}, x, b.ids([]int64{bad}, 1, 1)); !errors.Is(err, op.ErrIndex) {
 			t.Errorf("position %d: error %v", bad, err)
@@ -105,7 +107,11 @@ func TestExtendTakesRoomThatIsLent(t *testing.T) {
 		if told := (&op.Extend{}).Alias(types); told[0] != c.alias {
 			t.Errorf("%s: output is input %d, told %d", name, c.alias, told[0])
 		}
-		all := b.run(&op.Extend{}, c.in...)
+		outs, err := forward(&op.Extend{}, c.in...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := b.own(outs[0], nil)
 		if c.alias >= 0 && all.Pointer() != c.in[c.alias].Pointer() {
 			t.Errorf("%s: memory of its own", name)
 		}

@@ -48,10 +48,36 @@ type operand struct {
 // Like is the operand that every set has: an empty tensor of the model's dtype.
 const Like = 0
 
-// New makes a set of tensors by their names, whose references it takes over. dt is what the model computes in.
+// New makes a set of tensors of the host's by their names, whose references it takes over, and brings them to where the
+// backend computes. dt is what the model computes in.
 func New(b backend.Backend, dt tensor.DType, tensors map[string]*tensor.Tensor) (*Set, error) {
-	like, err := tensor.New(dt, 0)
+	placed, there := map[string]*tensor.Tensor{}, map[*tensor.Tensor]*tensor.Tensor{}
+	defer func() {
+		for _, t := range tensors {
+			t.Release()
+		}
+	}()
+	for name, t := range tensors {
+		if same, ok := there[t]; ok {
+			placed[name] = same.Retain()
+			continue
+		}
+		p, err := backend.Place(b, t)
+		if err != nil {
+			for _, p := range placed {
+				p.Release()
+			}
+			return nil, fmt.Errorf("weight: %s: %w", name, err)
+		}
+		placed[name], there[t] = p, p
+	}
+	return newSet(b, dt, placed)
+}
+
+// newSet is New for tensors that are where they are needed.
+func newSet(b backend.Backend, dt tensor.DType, tensors map[string]*tensor.Tensor) (*Set, error) {
 	s := &Set{backend: b, dtype: dt, tensors: tensors}
+	like, err := b.Alloc(dt, 0)
 	if err != nil {
 		s.Release()
 		return nil, err
@@ -94,8 +120,16 @@ func (s *Set) Operand(v View) (int, error) {
 	return len(s.operands) - 1, nil
 }
 
-// Constant adds an operand that is the same whatever the model's dtype. It takes over t's reference.
-func (s *Set) Constant(t *tensor.Tensor) int {
+// Constant adds an operand that is the same whatever the model's dtype, of a tensor of the host's.
+func (s *Set) Constant(t *tensor.Tensor) (int, error) {
+	placed, err := backend.Place(s.backend, t)
+	if err != nil {
+		return 0, err
+	}
+	return s.constant(placed), nil
+}
+
+func (s *Set) constant(t *tensor.Tensor) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.operands = append(s.operands, operand{t: t})
@@ -207,13 +241,13 @@ func (s *Set) Cast(ctx context.Context, dt tensor.DType) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := New(s.backend, dt, tensors)
+	made, err := newSet(s.backend, dt, tensors)
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range operands[1:] {
 		if o.Tensor == "" {
-			made.Constant(o.t.Retain())
+			made.constant(o.t.Retain())
 			continue
 		}
 		if _, err := made.Operand(o.View); err != nil {

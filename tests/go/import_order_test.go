@@ -31,7 +31,8 @@ var layers = []string{
 	"golens/hooked",
 	"golens/backend",
 	"golens/op",
-	"golens/backend/cpu", // as a driver: what it serves is above it, and one place chooses it
+	"golens/backend/cpu",     // as a driver: what it serves is above it, and one place chooses it
+	"golens/backend/guarded", // for tests
 	"golens/weight",
 	"golens/graph",
 	"golens/kvcache",
@@ -44,22 +45,23 @@ var layers = []string{
 
 // Layers that use less than what is above them.
 var narrower = map[string][]string{
-	"golens/bitset":      {},
-	"golens/jsontext":    {},
-	"kernels":            {},
-	"golens/modelfile":   {},
-	"golens/tensor":      {},
-	"golens/pyjson":      {},
-	"golens/config":      {"golens/jsontext", "golens/pyjson"},
-	"golens/hook":        {"golens/bitset", "golens/tensor"},
-	"golens/backend":     {"golens/tensor"},
-	"golens/op":          {"golens/tensor", "golens/backend"},
-	"golens/backend/cpu": {"golens/tensor", "golens/backend", "golens/op", "kernels"},
-	"golens/weight":      {"golens/tensor", "golens/backend", "golens/op"},
-	"golens/hooked":      {"golens/tensor", "golens/hook"},
-	"golens/checkpoint":  {"golens/jsontext", "golens/modelfile", "golens/tensor"},
-	"golens/arch":        {"golens/config", "golens/pyjson"},
-	"golens/tokenizer":   {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
+	"golens/bitset":          {},
+	"golens/jsontext":        {},
+	"kernels":                {},
+	"golens/modelfile":       {},
+	"golens/tensor":          {},
+	"golens/pyjson":          {},
+	"golens/config":          {"golens/jsontext", "golens/pyjson"},
+	"golens/hook":            {"golens/bitset", "golens/tensor"},
+	"golens/backend":         {"golens/tensor"},
+	"golens/op":              {"golens/tensor", "golens/backend"},
+	"golens/backend/cpu":     {"golens/tensor", "golens/backend", "golens/op", "kernels"},
+	"golens/backend/guarded": {"golens/tensor", "golens/backend"},
+	"golens/weight":          {"golens/tensor", "golens/backend", "golens/op"},
+	"golens/hooked":          {"golens/tensor", "golens/hook"},
+	"golens/checkpoint":      {"golens/jsontext", "golens/modelfile", "golens/tensor"},
+	"golens/arch":            {"golens/config", "golens/pyjson"},
+	"golens/tokenizer":       {"golens/jsontext", "golens/modelfile", "golens/pyjson"},
 }
 
 // kernels are reached through a backend; pybind sets the number of their threads and the library they open.
