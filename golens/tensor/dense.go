@@ -46,7 +46,7 @@ func (t *Tensor) Dense() (*gorgonia.Dense, error) {
 	}
 	bytes := uintptr(t.Len() * t.dtype.Size())
 	d := gorgonia.New(gorgonia.WithShape(shape...), gorgonia.Of(kind),
-		gorgonia.FromMemory(uintptr(t.Pointer()), bytes), gorgonia.WithEngine(holding(t.storage)))
+		gorgonia.FromMemory(uintptr(t.Pointer()), bytes), gorgonia.WithEngine(holding(&t.storage)))
 	if order == nil {
 		return d, nil
 	}
@@ -96,7 +96,8 @@ var heldBytes, collectedAt atomic.Int64
 const collectEvery = 256 << 20
 
 func holding(s *Storage) *engine {
-	e := &engine{storage: s.Retain()}
+	s = &Storage{s.Retain().c} // not the tensor that has it
+	e := &engine{storage: s}
 	bytes := int64(s.Len())
 	runtime.AddCleanup(e, func(s *Storage) {
 		heldBytes.Add(-bytes)
@@ -206,11 +207,11 @@ func ofDense(d *gorgonia.Dense) (strided, error) {
 	if !ok {
 		return strided{}, fmt.Errorf("%w: elements of %v; float32, float64, int64, int, int32, uint8 and bool can be taken over", ErrNotDense, d.Dtype())
 	}
-	s := strided{dtype: dt, data: unsafe.Pointer(unsafe.SliceData(d.Raw)), shape: clone(d.Shape())}
+	s := strided{dtype: dt, data: unsafe.Pointer(unsafe.SliceData(d.Raw)), shape: slices.Clone([]int(d.Shape()))}
 	if len(s.shape) > MaxDims {
 		return strided{}, fmt.Errorf("%w: %d dimensions, at most %d", ErrShape, len(s.shape), MaxDims)
 	}
-	if s.strides = clone(d.Strides()); len(s.strides) != len(s.shape) {
+	if s.strides = slices.Clone(d.Strides()); len(s.strides) != len(s.shape) {
 		s.strides = RowMajor(s.shape)
 	}
 	return s, nil

@@ -12,6 +12,7 @@ import (
 
 	gorgonia "gorgonia.org/tensor"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hooked"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/model"
@@ -271,7 +272,7 @@ func TestKeptDense(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Tokens.Release()
-	in.Output, in.Keep = model.OutputNone, func(point int) bool { return point == p.Index }
+	in.Output, in.Keep = model.OutputNone, bitset.Of(p.Index)
 	r, err := m.Forward(context.Background(), in)
 	if err != nil {
 		t.Fatal(err)
