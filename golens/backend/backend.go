@@ -47,6 +47,12 @@ type Placer interface {
 	Place(t *tensor.Tensor) (*tensor.Tensor, error)
 }
 
+// Bounded is a backend that knows how much memory there is.
+type Bounded interface {
+	// Fits reports an error that wraps tensor.ErrOutOfMemory, and names what, if so many bytes cannot be had.
+	Fits(what string, bytes int64) error
+}
+
 // Place brings a contiguous tensor of the host's memory to where b computes. The caller releases it.
 func Place(b Backend, t *tensor.Tensor) (*tensor.Tensor, error) {
 	if p, ok := b.(Placer); ok {

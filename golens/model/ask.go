@@ -3,8 +3,10 @@ package model
 
 import (
 	"context"
+	"fmt"
 	"os"
 
+	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/bitset"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/graph"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/hook"
@@ -29,8 +31,9 @@ type Watch struct {
 // asking is a run being put together: a question, and what it is run with.
 type asking struct {
 	*session
-	q   graph.Question
-	env graph.Env
+	batch, pos int // of what is given
+	q          graph.Question
+	env        graph.Env
 }
 
 // ask begins a question. within is the component that runs by itself, "" for a run of the model.
@@ -62,8 +65,28 @@ func (a *asking) plan() (*graph.Plan, error) {
 // run answers the question.
 func (a *asking) run(ctx context.Context) (*graph.Answer, error) {
 	plan, err := a.plan()
+	if err == nil {
+		err = a.fits(plan)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return plan.Run(ctx, &a.env)
+}
+
+// manyPositions is from how many positions on a run's memory is counted before it begins: it takes a fraction of a
+// millisecond. Smaller runs find out as they take memory.
+const manyPositions = 256
+
+// fits refuses a run that the memory there is could not hold, before it begins.
+func (a *asking) fits(plan *graph.Plan) error {
+	bounded, ok := a.env.Backend.(backend.Bounded)
+	if !ok || a.batch*a.pos < manyPositions {
+		return nil
+	}
+	told, err := plan.Outline(&a.env)
+	if err != nil {
+		return nil // where the run comes to what does not fit together, it says more
+	}
+	return bounded.Fits(fmt.Sprintf("a run of %d × %d positions", a.batch, a.pos), int64(told.Peak))
 }

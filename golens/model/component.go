@@ -48,6 +48,9 @@ func (m *Model) Call(ctx context.Context, name string, a *Arguments) (*Result, e
 		return nil, err
 	}
 	k.q.Want, k.q.Active = c.out, c.active()
+	if shape := x.Shape(); len(shape) > 1 {
+		k.batch, k.pos = shape[0], shape[1]
+	}
 	k.env.Given.Put(c.in, x)
 	k.env.Renew = func() (*graph.Renewal, error) {
 		now := m.current()

@@ -124,6 +124,7 @@ func (m *Model) asked(s *session, in *Input, do func(a *asking) (ran bool, err e
 	if err != nil {
 		return err
 	}
+	a.batch, a.pos = shape[0], shape[1]
 	if a.q.Want, a.q.Active, err = a.bounds(in); err != nil {
 		return err
 	}

@@ -3,9 +3,11 @@
 package model_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
@@ -132,6 +134,67 @@ func ints(t *testing.T, v []int64, shape ...int) *tensor.Tensor {
 	}
 	t.Cleanup(made.Release)
 	return made
+}
+
+// small is a backend of little memory.
+type small struct {
+	cpu.CPU
+	bytes  int64
+	allocs *int
+}
+
+func (s small) Fits(what string, bytes int64) error {
+	if bytes > s.bytes {
+		return fmt.Errorf("%w: %s needs %d bytes", tensor.ErrOutOfMemory, what, bytes)
+	}
+	return nil
+}
+
+func (s small) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) {
+	*s.allocs++
+	return s.CPU.Alloc(dt, shape...)
+}
+
+// TestARunThatCannotFitIsRefused before it has taken anything, with the sum of what it needs.
+func TestARunThatCannotFitIsRefused(t *testing.T) {
+	memory := randomWeights(t, configs["llama"])
+	defer func() {
+		for _, w := range memory {
+			w.Release()
+		}
+	}()
+	allocs := 0
+	in := asking(words(t, 1, 300))
+	in.Keep = everything
+	m, err := model.FromTensors(t.Context(), configs["llama"], model.Options{Tensors: memory, Backend: small{bytes: 1 << 40, allocs: &allocs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	told, err := m.Plan(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bytes int
+		fits  bool
+	}{{told.Peak - 1, false}, {told.Peak, true}} {
+		m, err := model.FromTensors(t.Context(), configs["llama"], model.Options{Tensors: memory, Backend: small{bytes: int64(c.bytes), allocs: &allocs}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		allocs = 0
+		r, err := m.Forward(t.Context(), in)
+		switch {
+		case c.fits && err != nil:
+			t.Error(err)
+		case c.fits:
+			r.Release()
+		case !errors.Is(err, tensor.ErrOutOfMemory) || !strings.Contains(err.Error(), "a run of 1 × 300 positions needs "+fmt.Sprint(told.Peak)) || allocs != 0:
+			t.Errorf("error %v after %d allocations", err, allocs)
+		}
+		_ = m.Close()
+	}
 }
 
 // TestFlagsAndDTypesOnGuardedMemory: per-head inputs and results, and weights in another dtype.

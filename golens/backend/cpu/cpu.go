@@ -9,12 +9,13 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// CPU implements backend.Backend and backend.Placer. The zero value is ready.
+// CPU implements backend.Backend, and the optional interfaces beside it. The zero value is ready.
 type CPU struct{}
 
 var (
 	_ backend.Backend = CPU{}
 	_ backend.Placer  = CPU{}
+	_ backend.Bounded = CPU{}
 )
 
 // Name implements backend.Backend.
@@ -27,6 +28,9 @@ func (CPU) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) {
 
 // Place implements backend.Placer: what lies on the host lies where this backend computes.
 func (CPU) Place(t *tensor.Tensor) (*tensor.Tensor, error) { return t.Retain(), nil }
+
+// Fits implements backend.Bounded.
+func (CPU) Fits(what string, bytes int64) error { return tensor.Fits(what, bytes) }
 
 // Zero implements backend.Backend.
 func (CPU) Zero(t *tensor.Tensor) error {
