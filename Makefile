@@ -14,12 +14,12 @@ GO = $(shell PYTHONPATH=tools $(DEV)/bin/python -m tlg_build.toolchain)
 
 GO_DIRS := $(wildcard golens kernels pybind tests/go)
 GO_PACKAGES := $(addprefix ./,$(addsuffix /...,$(GO_DIRS)))
-C_DIRS := $(wildcard golens kernels python/native)
+C_DIRS := $(wildcard golens kernels python/glue)
 C_FILES = $(shell find $(C_DIRS) -name '*.[ch]')
 PY_DIRS := $(wildcard python tools tests bench examples) setup.py
 BUILD_FILES := go.mod go.sum pyproject.toml setup.py MANIFEST.in
 # What the extensions are made of, and what a wheel is.
-ENGINE_SOURCES = $(shell find golens kernels pybind python/native tools/tlg_build -type f \
+ENGINE_SOURCES = $(shell find golens kernels pybind python/glue tools/tlg_build -type f \
 	\( -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.py' -o -name '*.json' -o -name '*.txt' -o -name '*.gz' \) \
 	! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
 PACKAGE_SOURCES = $(ENGINE_SOURCES) $(shell find python/transformer_lens_go licences -type f \

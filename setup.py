@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from tlg_build.engine import Builder, replace  # noqa: E402
 
 ENGINE = "transformer_lens_go._gopy._engine"
-NATIVE = "transformer_lens_go._native"
+NATIVE = "transformer_lens_go._glue"
 
 
 class BuildExtensions(build_ext):
@@ -53,8 +53,8 @@ setup(
         Extension(ENGINE, sources=[]),
         Extension(
             NATIVE,
-            sources=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "python/native").glob("*.c")),
-            depends=["python/native/native.h", "python/native/dlpack.h", "golens/tensor/storage.h"],
+            sources=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "python/glue").glob("*.c")),
+            depends=["python/glue/glue.h", "python/glue/dlpack.h", "golens/tensor/storage.h"],
             include_dirs=["golens/tensor"],
             extra_compile_args=[
                 *("-std=c11", "-O2", "-g0", "-fvisibility=hidden"),

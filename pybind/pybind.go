@@ -45,8 +45,8 @@ func enter() error {
 // Version is the version of the Go toolchain that built the engine.
 func Version() string { return runtime.Version() }
 
-// NativeAPI is the address of the C functions by which the CPython glue reaches tensors.
-func NativeAPI() int64 { return int64(tensor.NativeAPI()) }
+// GlueAPI is the address of the C functions by which the CPython glue reaches tensors.
+func GlueAPI() int64 { return int64(tensor.GlueAPI()) }
 
 // Counts says as JSON what is alive in the engine.
 func Counts() (out string, err error) {

@@ -37,7 +37,7 @@ type question struct {
 	Start     *int            `json:"start"` // layer
 	Stop      *int            `json:"stop"`  // layer
 	Past      *past           `json:"past"`  // a KV cache
-	Component *part           `json:"component"`
+	Component *componentCall  `json:"component"`
 	Output    string          `json:"output"`
 	Keep      json.RawMessage `json:"keep"`   // "all" or hook point indices
 	Call      bool            `json:"call"`   // whether hooks are called
@@ -45,8 +45,8 @@ type question struct {
 	Within    int64           `json:"within"` // the run that waits for a part, which this one computes some of
 }
 
-// part is a component that is run by itself, with its arguments by name.
-type part struct {
+// componentCall is a component that is run by itself, with its arguments by name.
+type componentCall struct {
 	Name string           `json:"name"`
 	Args map[string]int64 `json:"args"`
 }
@@ -262,7 +262,7 @@ func (a *asker) input(q *question, watch model.Watch) (*input, error) {
 	return in, a.err
 }
 
-func (a *asker) call(m *model.Model, p *part, watch model.Watch) (*model.Result, error) {
+func (a *asker) call(m *model.Model, p *componentCall, watch model.Watch) (*model.Result, error) {
 	args := &model.Arguments{Watch: watch}
 	for name, h := range p.Args {
 		t := a.tensor(h)

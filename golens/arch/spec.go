@@ -73,7 +73,7 @@ func (s *Spec) FinalNorm() Norm {
 // PositionKind is how the model knows positions.
 type PositionKind uint8
 
-// Learned adds a row of a table to each embedding; Rotary turns queries and keys.
+// Learned adds a row of a table to each embedding; Rotary rotates queries and keys.
 const (
 	Learned PositionKind = iota
 	Rotary

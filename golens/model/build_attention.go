@@ -55,7 +55,7 @@ func (b *builder) extend(name string, x extension, added graph.Value) graph.Valu
 	return b.g.ApplyTo(op.ExtendRoom, name, &op.Extend{}, x.past, x.room, added)
 }
 
-// rotate turns queries and keys by their positions; unrotated keys of a cache come in front of the new ones first.
+// rotate rotates queries and keys by their positions; unrotated keys of a cache come in front of the new ones first.
 func (b *builder) rotate(name string, q, k graph.Value, past layerPast) (graph.Value, graph.Value) {
 	k = b.extend(name+".unrotated_k", past.unrotated, k)
 	cos, sin := b.cos, b.sin

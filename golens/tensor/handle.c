@@ -156,8 +156,8 @@ int64_t tlg_handle_borrow(const tlg_owner *owner, intptr_t whose, void *data, in
     return handle;
 }
 
-const tlg_native_api *tlg_native(void) {
-    static const tlg_native_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release,
+const tlg_glue_api *tlg_glue(void) {
+    static const tlg_glue_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release,
                                        tlg_handle_close, tlg_handle_borrow};
     return &api;
 }

@@ -68,5 +68,5 @@ func (h Handle) Close() error {
 	return nil
 }
 
-// NativeAPI is the address of the table of C functions (struct tlg_native_api in storage.h) for C code outside Go.
-func NativeAPI() uintptr { return uintptr(unsafe.Pointer(C.tlg_native())) }
+// GlueAPI is the address of the table of C functions (struct tlg_glue_api in storage.h) for C code outside Go.
+func GlueAPI() uintptr { return uintptr(unsafe.Pointer(C.tlg_glue())) }

@@ -41,7 +41,7 @@ typedef struct tlg_tensor {
 } tlg_tensor;
 
 /* What the CPython glue is given, so that it needs no symbol of this library. */
-typedef struct tlg_native_api {
+typedef struct tlg_glue_api {
     int32_t abi;
     tlg_tensor *(*acquire)(int64_t handle); /* a reference, or NULL for a wrong or stale handle */
     void (*release)(tlg_tensor *);
@@ -50,7 +50,7 @@ typedef struct tlg_native_api {
      * when memory is out or ndim is too large, and the owner has freed it by then. */
     int64_t (*borrow)(const tlg_owner *owner, intptr_t whose, void *data, int32_t dtype,
                       int32_t ndim, const int64_t *shape, const int64_t *strides);
-} tlg_native_api;
+} tlg_glue_api;
 
 tlg_storage *tlg_storage_new(int64_t bytes);
 tlg_storage *tlg_storage_map(void *address, int64_t bytes);
@@ -67,7 +67,7 @@ void tlg_tensor_release(tlg_tensor *t);
 int tlg_handle_close(int64_t handle);
 int64_t tlg_handle_borrow(const tlg_owner *owner, intptr_t whose, void *data, int32_t dtype,
                           int32_t ndim, const int64_t *shape, const int64_t *strides);
-const tlg_native_api *tlg_native(void);
+const tlg_glue_api *tlg_glue(void);
 
 /* which: 0 live storages, 1 live bytes, 2 live handles, 3 live exported tensors, 4 bytes resting in
  * the pool */

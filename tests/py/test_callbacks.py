@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformer_lens_go import _native
+from transformer_lens_go import _glue
 from transformer_lens_go._gopy import pybind
 
 FOLDER = Path(__file__).parent / "data" / "gpt2"
@@ -33,7 +33,7 @@ class Model:
 
     def __init__(self) -> None:
         options = json.dumps({"path": str(FOLDER), "load_weights": True})
-        self.handle = pybind.ModelOpen(options, _native.Dispatcher(None))
+        self.handle = pybind.ModelOpen(options, _glue.Dispatcher(None))
         described = json.loads(pybind.ModelDescribe(self.handle))
         names = [point["name"] for point in described["points"]]
         self.hooks = [
@@ -44,7 +44,7 @@ class Model:
 
     def run(self, callback: Callable[..., Any]) -> int:
         """Runs to the logits, gives the result back, and returns what Run returned."""
-        tokens = _native.borrow(self.tokens, self.tokens.ctypes.data, 0x4000, self.tokens.shape)
+        tokens = _glue.borrow(self.tokens, self.tokens.ctypes.data, 0x4000, self.tokens.shape)
         question = {"tokens": tokens, "output": "logits", "keep": [], "call": True}
         try:
             result = pybind.Run(self.handle, json.dumps(question), callback)
@@ -59,7 +59,7 @@ class Model:
 @pytest.fixture(scope="module")
 def model() -> Iterator[Model]:
     model = Model()
-    model.run(_native.Dispatcher(lambda *_: None))  # what is made once is made
+    model.run(_glue.Dispatcher(lambda *_: None))  # what is made once is made
     yield model
     pybind.ModelClose(model.handle)
 
@@ -85,9 +85,9 @@ def test_a_callback_gets_run_hook_and_tensor(model: Model) -> None:
     def function(run: int, hook: int, tensor: int) -> None:
         seen.append((run, hook, tensor))
         if hook:
-            views.append(np.asarray(_native.Tensor(tensor)))
+            views.append(np.asarray(_glue.Tensor(tensor)))
 
-    assert model.run(_native.Dispatcher(function)) > 0
+    assert model.run(_glue.Dispatcher(function)) > 0
     calls = hooks_only(seen)
     assert [hook for _, hook, _ in calls] == model.hooks
     assert len({run for run, _, _ in calls}) == 1
@@ -95,7 +95,7 @@ def test_a_callback_gets_run_hook_and_tensor(model: Model) -> None:
         assert view.shape == (2, 5, 24)
         assert np.isfinite(view).all()
         with pytest.raises(RuntimeError, match="closed"):
-            _native.Tensor(tensor)
+            _glue.Tensor(tensor)
 
 
 class Mistake(Exception):
@@ -111,11 +111,11 @@ def test_an_exception_ends_the_run(model: Model, error: type[BaseException]) -> 
             calls.append(hook)
             raise error("here")
 
-    dispatcher = _native.Dispatcher(function)
+    dispatcher = _glue.Dispatcher(function)
     assert model.run(dispatcher) == -1
     assert type(dispatcher.exc) is error
     assert calls == model.hooks[:1]
-    assert model.run(_native.Dispatcher(lambda *_: None)) > 0
+    assert model.run(_glue.Dispatcher(lambda *_: None)) > 0
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_ctrl_c_in_a_callback_ends_the_run(model: Model) -> None:
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    dispatcher = _native.Dispatcher(function)
+    dispatcher = _glue.Dispatcher(function)
     assert model.run(dispatcher) == -1
     thread.join()
     assert isinstance(dispatcher.exc, KeyboardInterrupt)
-    assert model.run(_native.Dispatcher(lambda *_: None)) > 0
+    assert model.run(_glue.Dispatcher(lambda *_: None)) > 0
 
 
 def test_a_thousand_exceptions_leave_nothing(model: Model) -> None:
@@ -159,7 +159,7 @@ def test_a_thousand_exceptions_leave_nothing(model: Model) -> None:
 
     references = sys.getrefcount(Mistake)
     for _ in range(1000):
-        dispatcher = _native.Dispatcher(fail)
+        dispatcher = _glue.Dispatcher(fail)
         assert model.run(dispatcher) == -1
         assert isinstance(dispatcher.exc, Mistake)
     del dispatcher
@@ -174,9 +174,9 @@ def test_a_callback_may_run_the_model_again(model: Model) -> None:
         nonlocal depth
         if hook == model.hooks[0] and depth < 50:
             depth += 1
-            assert model.run(_native.Dispatcher(function)) > 0
+            assert model.run(_glue.Dispatcher(function)) > 0
 
-    dispatcher = _native.Dispatcher(function)
+    dispatcher = _glue.Dispatcher(function)
     assert model.run(dispatcher) > 0
     assert dispatcher.exc is None
     assert depth == 50
@@ -187,12 +187,12 @@ def test_an_exception_comes_out_of_a_run_within_a_run(model: Model) -> None:
         raise Mistake("inside")
 
     def outer(run: int, hook: int, tensor: int) -> None:
-        dispatcher = _native.Dispatcher(inner)
+        dispatcher = _glue.Dispatcher(inner)
         model.run(dispatcher)
         if dispatcher.exc is not None:
             raise dispatcher.exc
 
-    dispatcher = _native.Dispatcher(outer)
+    dispatcher = _glue.Dispatcher(outer)
     assert model.run(dispatcher) == -1
     assert isinstance(dispatcher.exc, Mistake)
 
@@ -210,7 +210,7 @@ def test_threads_have_their_own_runs(model: Model) -> None:
                 raise Mistake
 
         for _ in range(50):
-            dispatcher = _native.Dispatcher(function)
+            dispatcher = _glue.Dispatcher(function)
             if (model.run(dispatcher) == -1) != fails:
                 problems.append(AssertionError("the other thread's exception arrived"))
 
@@ -227,4 +227,4 @@ def test_errors_of_the_engine_do_not_grow_memory(model: Model) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             pybind.TensorClose(12345)
         with pytest.raises(RuntimeError):
-            pybind.Run(model.handle, "{", _native.Dispatcher(lambda *_: None))
+            pybind.Run(model.handle, "{", _glue.Dispatcher(lambda *_: None))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from tiny_models import D_MODEL, Arrays, alive
 from transformer_lens_go._engine import errors
-from transformer_lens_go._engine.native import go
+from transformer_lens_go._engine.compiled import go
 
 Z = "blocks.1.attn.hook_z"
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny_models import D_VOCAB, N_CTX, Arrays, alive
+from transformer_lens_go._engine.compiled import go
 from transformer_lens_go._engine.model import counts
-from transformer_lens_go._engine.native import go
 from transformer_lens_go.model_bridge.stopping import eos_tokens
 from transformer_lens_go.utilities.logits_utils import draw, sample_logits
 

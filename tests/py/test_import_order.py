@@ -51,7 +51,7 @@ def offences(path: Path, source: str) -> list[str]:
     where = path.relative_to(PACKAGE).as_posix()
     found = []
     for name in sorted(imported(source, path)):
-        extension = any(inside(name, f"transformer_lens_go.{m}") for m in ("_gopy", "_native"))
+        extension = any(inside(name, f"transformer_lens_go.{m}") for m in ("_gopy", "_glue"))
         if extension and not where.startswith("_engine/"):
             found.append(f"{where} imports {name}: only _engine/ may")
         if inside(name, "torch") and where != "_engine/arrays.py":
@@ -73,12 +73,12 @@ def test_imports_go_one_way(path: Path) -> None:
         ("bridge.py", "def f():\n    from torch import nn", 2),
         ("bridge.py", "import torchvision, transformer_lens_go", 0),
         ("bridge.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch", 0),
-        ("bridge.py", "from . import _native", 1),
+        ("bridge.py", "from . import _glue", 1),
         ("config/a.py", "from .._gopy import pybind", 2),
         ("config/a.py", "from transformer_lens_go._gopy.pybind import Run", 2),
         ("config/a.py", "import importlib\nimportlib.import_module('torch.nn')", 1),
         ("config/a.py", "from .._engine import arrays", 0),
-        ("_engine/run.py", "from .. import _native\nfrom .._gopy import pybind", 0),
+        ("_engine/run.py", "from .. import _glue\nfrom .._gopy import pybind", 0),
         ("_engine/run.py", "import torch.nn", 1),
         ("_engine/arrays.py", "import torch", 0),
         ("_engine/arrays.py", "import transformer_lens", 1),

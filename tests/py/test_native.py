@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformer_lens_go import _native
+from transformer_lens_go import _glue
 from transformer_lens_go._gopy import pybind
 
 DTYPES = {
@@ -52,7 +52,7 @@ def borrow(array: np.ndarray[Any, Any], name: str | None = None) -> int:
     """A handle over an array, which the engine keeps for as long as it needs it."""
     strides = tuple([s // array.itemsize for s in array.strides])  # of its size: no free list grows
     dtype = DTYPES[name or array.dtype.name]
-    return _native.borrow(array, array.ctypes.data, dtype, array.shape, strides)
+    return _glue.borrow(array, array.ctypes.data, dtype, array.shape, strides)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def handle(array: np.ndarray[Any, Any]) -> Iterator[int]:
 def test_numpy_shares_memory_of_every_dtype(name: str) -> None:
     array = np.array([[0, 1, 1], [1, 0, 1]], dtype=name)
     h = borrow(array)
-    tensor = _native.Tensor(h, close=True)
+    tensor = _glue.Tensor(h, close=True)
     assert (tensor.dtype, tensor.shape, tensor.readonly) == (name, (2, 3), False)
     for view in (np.asarray(tensor), np.from_dlpack(tensor)):
         assert view.dtype == array.dtype
@@ -86,7 +86,7 @@ def test_numpy_shares_memory_of_every_dtype(name: str) -> None:
 
 def test_bfloat16_is_a_buffer_of_16_bits() -> None:
     bits = np.array([0x3F80, 0x4000], dtype=np.uint16)
-    tensor = _native.Tensor(_native.borrow(bits, bits.ctypes.data, 0x1004, (2,)), close=True)
+    tensor = _glue.Tensor(_glue.borrow(bits, bits.ctypes.data, 0x1004, (2,)), close=True)
     view = np.asarray(tensor)
     assert tensor.dtype == "bfloat16"
     assert view.dtype == np.uint16
@@ -97,7 +97,7 @@ def test_bfloat16_is_a_buffer_of_16_bits() -> None:
 @pytest.mark.parametrize("key", [np.s_[:, ::2, 1:3], np.s_[0], np.s_[:, :, :0], np.s_[1, 2, 3]])
 def test_strided_views(array: np.ndarray[Any, Any], key: Any) -> None:
     for part in (array[key], np.asarray(array[key]).T):
-        tensor = _native.Tensor(borrow(np.asarray(part)), close=True)
+        tensor = _glue.Tensor(borrow(np.asarray(part)), close=True)
         view = np.asarray(tensor)
         assert view.shape == part.shape == tensor.shape
         assert view.strides == part.strides or part.size <= 1
@@ -107,29 +107,27 @@ def test_strided_views(array: np.ndarray[Any, Any], key: Any) -> None:
 
 def test_broadcast_stride_of_zero() -> None:
     row = np.arange(3, dtype=np.float32)
-    tensor = _native.Tensor(
-        _native.borrow(row, row.ctypes.data, 0x2002, (4, 3), (0, 1)), close=True
-    )
+    tensor = _glue.Tensor(_glue.borrow(row, row.ctypes.data, 0x2002, (4, 3), (0, 1)), close=True)
     np.testing.assert_array_equal(np.asarray(tensor), np.broadcast_to(row, (4, 3)))
 
 
 def test_contiguous_buffer_of_a_strided_tensor_is_refused(array: np.ndarray[Any, Any]) -> None:
     flipped = array.transpose(2, 0, 1)
-    tensor = _native.Tensor(borrow(flipped), close=True)
+    tensor = _glue.Tensor(borrow(flipped), close=True)
     assert memoryview(tensor).tobytes() == flipped.tobytes()
     with pytest.raises(BufferError, match="contiguous"):
         zlib.crc32(tensor)  # asks for plain bytes
 
 
 def test_fortran_order(array: np.ndarray[Any, Any]) -> None:
-    view = memoryview(_native.Tensor(borrow(array.T), close=True))
+    view = memoryview(_glue.Tensor(borrow(array.T), close=True))
     assert view.f_contiguous
     assert not view.c_contiguous
     assert view.tobytes(order="F") == array.tobytes()
 
 
 def test_read_only(array: np.ndarray[Any, Any]) -> None:
-    tensor = _native.Tensor(borrow(array), readonly=True, close=True)
+    tensor = _glue.Tensor(borrow(array), readonly=True, close=True)
     view = np.asarray(tensor)
     assert tensor.readonly
     assert not view.flags.writeable
@@ -144,7 +142,7 @@ def test_read_only(array: np.ndarray[Any, Any]) -> None:
 
 
 def test_dlpack_requests(handle: int) -> None:
-    tensor = _native.Tensor(handle)
+    tensor = _glue.Tensor(handle)
     assert tensor.__dlpack_device__() == (1, 0)
     assert '"dltensor"' in repr(tensor.__dlpack__())
     assert '"dltensor"' in repr(tensor.__dlpack__(max_version=(0, 8)))
@@ -159,18 +157,18 @@ def test_dlpack_requests(handle: int) -> None:
 
 
 def test_repr_and_final(handle: int) -> None:
-    assert repr(_native.Tensor(handle)) == "<Tensor float32 (2, 3, 4)>"
-    assert repr(_native.Tensor(handle, readonly=True)) == "<Tensor float32 (2, 3, 4) read-only>"
+    assert repr(_glue.Tensor(handle)) == "<Tensor float32 (2, 3, 4)>"
+    assert repr(_glue.Tensor(handle, readonly=True)) == "<Tensor float32 (2, 3, 4) read-only>"
     with pytest.raises(TypeError):
-        type("Sub", (_native.Tensor,), {})
+        type("Sub", (_glue.Tensor,), {})
 
 
 def test_torch_shares_memory_of_every_dtype() -> None:
     torch = pytest.importorskip("torch")
     for name, code in {**DTYPES, "bfloat16": 0x1004}.items():
         source = torch.ones(2, 3, dtype=getattr(torch, name))
-        h = _native.borrow(source, source.data_ptr(), code, (2, 3))
-        for made in (torch.from_dlpack(_native.Tensor(h)), torch.from_dlpack(_native.take(h))):
+        h = _glue.borrow(source, source.data_ptr(), code, (2, 3))
+        for made in (torch.from_dlpack(_glue.Tensor(h)), torch.from_dlpack(_glue.take(h))):
             assert made.dtype == source.dtype
             assert made.data_ptr() == source.data_ptr()
             made[0, 0] = 0
@@ -183,35 +181,35 @@ def test_torch_shares_memory_of_every_dtype() -> None:
 
 def test_a_view_outlives_its_handle(array: np.ndarray[Any, Any]) -> None:
     h = borrow(array)
-    view = np.asarray(_native.Tensor(h))
+    view = np.asarray(_glue.Tensor(h))
     pybind.TensorClose(h)
     gc.collect()
     view[0, 0, 0] = 42
     assert array[0, 0, 0] == 42
     with pytest.raises(RuntimeError, match="closed"):
-        _native.Tensor(h)
+        _glue.Tensor(h)
 
 
 def test_take_closes_and_capsule_does_not(array: np.ndarray[Any, Any]) -> None:
     h = borrow(array)
-    assert _native.capsule(h)
-    assert _native.capsule(h)
-    assert _native.take(h)
-    for function in (_native.take, _native.capsule, _native.Tensor):
+    assert _glue.capsule(h)
+    assert _glue.capsule(h)
+    assert _glue.take(h)
+    for function in (_glue.take, _glue.capsule, _glue.Tensor):
         with pytest.raises(RuntimeError, match=f"handle {h} is unknown or was closed"):
             function(h)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1, 1 << 62, -(1 << 63), 1 << 63, 1 << 100, -(1 << 100)])
 def test_wrong_handles(bad: int, handle: int) -> None:
-    for function in (_native.take, _native.capsule, _native.Tensor):
+    for function in (_glue.take, _glue.capsule, _glue.Tensor):
         with pytest.raises(RuntimeError, match="unknown or was closed"):
             function(bad if bad != 1 else handle + 1)
 
 
 @pytest.mark.parametrize("bad", ["1", 1.5, None, b"x", [1]])
 def test_a_handle_is_an_int(bad: Any) -> None:
-    for function in (_native.take, _native.capsule, _native.Tensor):
+    for function in (_glue.take, _glue.capsule, _glue.Tensor):
         with pytest.raises(TypeError):
             function(bad)
 
@@ -235,11 +233,11 @@ def test_a_handle_is_an_int(bad: Any) -> None:
 )
 def test_borrow_refuses(arguments: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
-        _native.borrow(None, *arguments)
+        _glue.borrow(None, *arguments)
 
 
 def test_borrowing_nothing() -> None:
-    tensor = _native.Tensor(_native.borrow(None, 0, 0x2002, (0, 3)), close=True)
+    tensor = _glue.Tensor(_glue.borrow(None, 0, 0x2002, (0, 3)), close=True)
     assert np.asarray(tensor).shape == (0, 3)
 
 
@@ -248,17 +246,17 @@ class FakeTable(ctypes.Structure):
 
 
 def test_init_checks_what_it_is_given() -> None:
-    _native.init(pybind.NativeAPI())  # again: the same engine
+    _glue.init(pybind.GlueAPI())  # again: the same engine
     with pytest.raises(RuntimeError, match="null table"):
-        _native.init(0)
+        _glue.init(0)
     with pytest.raises(TypeError):
-        _native.init("x")  # type: ignore[arg-type]
+        _glue.init("x")  # type: ignore[arg-type]
     table = FakeTable(abi=999)
     with pytest.raises(RuntimeError, match=r"version 999 .* built for \d+"):
-        _native.init(ctypes.addressof(table))
-    table.abi = ctypes.c_int32.from_address(pybind.NativeAPI()).value
+        _glue.init(ctypes.addressof(table))
+    table.abi = ctypes.c_int32.from_address(pybind.GlueAPI()).value
     with pytest.raises(RuntimeError, match="another engine"):
-        _native.init(ctypes.addressof(table))
+        _glue.init(ctypes.addressof(table))
 
 
 class Managed(ctypes.Structure):
@@ -270,7 +268,7 @@ class Managed(ctypes.Structure):
 
 def test_a_deleter_runs_on_any_thread(handle: int) -> None:
     before = counts()["Exported"]
-    capsules = [_native.take(borrow(np.zeros(3, np.float32))) for _ in range(4)]
+    capsules = [_glue.take(borrow(np.zeros(3, np.float32))) for _ in range(4)]
     api = ctypes.pythonapi
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -303,10 +301,10 @@ import sys
 sys.path[:0] = PATHS
 import numpy as np
 import transformer_lens_go
-from transformer_lens_go import _native
+from transformer_lens_go import _glue
 from transformer_lens_go._gopy import pybind
 a = np.zeros(3, np.float32)
-h = _native.borrow(a, a.ctypes.data, 0x2002, (3,))
+h = _glue.borrow(a, a.ctypes.data, 0x2002, (3,))
 """
 
 
@@ -316,10 +314,10 @@ def with_paths(code: str) -> str:
 
 def test_interpreter_exit_with_everything_alive() -> None:
     code = SETUP + (
-        "keep = [_native.Tensor(h), _native.capsule(h), np.asarray(_native.Tensor(h))]\n"
+        "keep = [_glue.Tensor(h), _glue.capsule(h), np.asarray(_glue.Tensor(h))]\n"
         "class Late:\n"
-        "    def __del__(self, f=_native.Tensor, h=h): f(h)\n"
-        "sys.late = Late(); cycle = _native.Dispatcher(lambda: cycle)\n"
+        "    def __del__(self, f=_glue.Tensor, h=h): f(h)\n"
+        "sys.late = Late(); cycle = _glue.Dispatcher(lambda: cycle)\n"
         "print('end')\n"
     )
     done = run_python(with_paths(code), "-X", "faulthandler")
@@ -332,8 +330,8 @@ def test_sub_interpreters_are_refused() -> None:
         "except ImportError:\n    import _xxsubinterpreters as subs\n"
         "script = f'''\n"
         "import importlib.machinery, importlib.util\n"
-        'loader = importlib.machinery.ExtensionFileLoader("_native", {_native.__file__!r})\n'
-        'spec = importlib.util.spec_from_loader("_native", loader)\n'
+        'loader = importlib.machinery.ExtensionFileLoader("_glue", {_glue.__file__!r})\n'
+        'spec = importlib.util.spec_from_loader("_glue", loader)\n'
         "module = importlib.util.module_from_spec(spec)\n"
         "loader.exec_module(module)\n"
         "'''\n"
@@ -357,7 +355,7 @@ def test_dispatcher_passes_arguments_and_status() -> None:
         seen.append((arguments, named))
         return arguments[0] or None
 
-    dispatcher = _native.Dispatcher(function)
+    dispatcher = _glue.Dispatcher(function)
     assert dispatcher(2, -3, 1 << 40) == 2
     assert dispatcher(0) == 0
     assert dispatcher(127, x=1) == 127
@@ -373,7 +371,7 @@ def test_dispatcher_keeps_the_exception_and_its_traceback() -> None:
     def inner() -> None:
         raise Mistake("from inside")
 
-    dispatcher = _native.Dispatcher(lambda *_: inner())
+    dispatcher = _glue.Dispatcher(lambda *_: inner())
     assert dispatcher(1, 2, 3) == 1
     problem = dispatcher.exc
     assert isinstance(problem, Mistake)
@@ -394,21 +392,21 @@ def test_dispatcher_keeps_every_kind_of_exception(error: type[BaseException]) ->
     def function() -> None:
         raise error
 
-    dispatcher = _native.Dispatcher(function)
+    dispatcher = _glue.Dispatcher(function)
     assert dispatcher() == 1
     assert type(dispatcher.exc) is error
 
 
 @pytest.mark.parametrize("result", ["x", 1.0, -1, 128, 1 << 80, object()])
 def test_dispatcher_refuses_other_results(result: Any) -> None:
-    dispatcher = _native.Dispatcher(lambda: result)
+    dispatcher = _glue.Dispatcher(lambda: result)
     assert dispatcher() == 1
     assert isinstance(dispatcher.exc, (TypeError, ValueError, OverflowError))
 
 
 def test_dispatcher_sees_a_signal_before_it_calls() -> None:
     called: list[int] = []
-    dispatcher = _native.Dispatcher(lambda: called.append(1))
+    dispatcher = _glue.Dispatcher(lambda: called.append(1))
     # C calls C here: between the signal and the dispatcher no bytecode looks for signals
     assert any(map(operator.call, [interrupt_main, dispatcher]))
     assert isinstance(dispatcher.exc, KeyboardInterrupt)
@@ -419,14 +417,14 @@ def test_dispatcher_needs_a_callable() -> None:
     bad: Any
     for bad in ((3,), (), (print, 1)):
         with pytest.raises(TypeError):
-            _native.Dispatcher(*bad)
+            _glue.Dispatcher(*bad)
     with pytest.raises(TypeError):
-        type("Sub", (_native.Dispatcher,), {})
+        type("Sub", (_glue.Dispatcher,), {})
 
 
 class Anchor:
     def __init__(self) -> None:
-        self.dispatcher = _native.Dispatcher(self.fail)
+        self.dispatcher = _glue.Dispatcher(self.fail)
 
     def fail(self) -> None:
         raise Mistake(self)
@@ -447,18 +445,18 @@ def test_no_memory_grows() -> None:
     def fail(*_: int) -> None:
         raise Mistake
 
-    dispatcher = _native.Dispatcher(fail)
+    dispatcher = _glue.Dispatcher(fail)
 
     def round_trip() -> None:
         h = borrow(array)
-        for view in (np.asarray(_native.Tensor(h)), np.from_dlpack(_native.Tensor(h))):
+        for view in (np.asarray(_glue.Tensor(h)), np.from_dlpack(_glue.Tensor(h))):
             assert view.shape == array.shape
-        assert _native.capsule(h)
+        assert _glue.capsule(h)
         assert dispatcher(1, 2, h) == 1
         dispatcher.exc = None
-        _native.take(h)
+        _glue.take(h)
         try:
-            _native.Tensor(h)
+            _glue.Tensor(h)
         except RuntimeError:
             pass
 
@@ -468,7 +466,7 @@ def test_no_memory_grows() -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        kinds = (Mistake, _native.Tensor)
+        kinds = (Mistake, _glue.Tensor)
         references = [sys.getrefcount(kind) for kind in kinds]
         for _ in range(2000):
             round_trip()

@@ -31,7 +31,7 @@ needs_wheels = pytest.mark.skipif(
 
 
 def extensions(package: Path) -> list[Path]:
-    return [next(package.glob("_native.*.so")), next((package / "_gopy").glob("_engine.*.so"))]
+    return [next(package.glob("_glue.*.so")), next((package / "_gopy").glob("_engine.*.so"))]
 
 
 def dynamic_section(library: Path) -> str:
@@ -216,8 +216,7 @@ def test_wheel_contents(wheel: Path, tmp_path: Path) -> None:
     assert ours <= shipped
     beyond = {str(p) for p in shipped - ours}
     assert all(
-        re.fullmatch(r"_native\..*\.so|_gopy/_engine\..*\.so|_gopy/libdnnl\.so\.3", b)
-        for b in beyond
+        re.fullmatch(r"_glue\..*\.so|_gopy/_engine\..*\.so|_gopy/libdnnl\.so\.3", b) for b in beyond
     )
     assert len(beyond) == 3
     info = next(folder.glob("*.dist-info"))
@@ -245,10 +244,10 @@ def interpreter(wheel: Path) -> str:
 
 USE = """
 import sys, numpy as np, transformer_lens_go as t
-from transformer_lens_go import _native
+from transformer_lens_go import _glue
 from transformer_lens_go._gopy import pybind
 a = np.ones((2, 3), np.float32)
-assert np.asarray(_native.Tensor(_native.borrow(a, a.ctypes.data, 0x2002, (2, 3)))).sum() == 6
+assert np.asarray(_glue.Tensor(_glue.borrow(a, a.ctypes.data, 0x2002, (2, 3)))).sum() == 6
 assert "torch" not in sys.modules
 print(t.__version__, t.__file__)
 """

@@ -48,11 +48,11 @@ def build() -> None:
     shutil.copytree(source, PACKAGE, ignore=skip, dirs_exist_ok=True)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     Builder(ADDRESS).build(PACKAGE / "_gopy" / f"_engine{suffix}")
-    native = sorted((ROOT / "python" / "native").glob("*.c"))
+    glue = sorted((ROOT / "python" / "glue").glob("*.c"))
     includes = (f"-I{sysconfig.get_path('include')}", f"-I{ROOT / 'golens' / 'tensor'}")
-    command = ["cc", "-shared", "-fPIC", "-std=c11", "-O1", *includes, *native]
+    command = ["cc", "-shared", "-fPIC", "-std=c11", "-O1", *includes, *glue]
     command += f"{ADDRESS} {UNDEFINED}".split()
-    subprocess.run([*command, "-o", PACKAGE / f"_native{suffix}"], check=True)
+    subprocess.run([*command, "-o", PACKAGE / f"_glue{suffix}"], check=True)
 
 
 def library(name: str) -> str:

@@ -5,9 +5,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static uintptr_t page(void) { return (uintptr_t)sysconf(_SC_PAGESIZE); }
+static uintptr_t page(void) {
+    return (uintptr_t)sysconf(_SC_PAGESIZE);
+}
 
-static uintptr_t first_page(const void *data) { return (uintptr_t)data & ~(page() - 1); }
+static uintptr_t first_page(const void *data) {
+    return (uintptr_t)data & ~(page() - 1);
+}
 
 /* The pages of the data (no data have one too), and one more that stays closed. */
 static size_t pages(const void *data, int64_t bytes) {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .native import native
+from .compiled import glue
 
 __all__ = [
     "asarray",
@@ -84,13 +84,13 @@ def _bfloat16() -> np.dtype:
 
 def numpy_view(handle: Any) -> np.ndarray:
     """A NumPy array over the memory behind a handle, which stays open."""
-    array = np.asarray(native.Tensor(handle))
+    array = np.asarray(glue.Tensor(handle))
     return array.view(_bfloat16()) if array.dtype.char == "H" else array
 
 
 if torch is not None:
     # torch.from_dlpack does the same after 0.1 µs of questions about devices and streams
-    _from_dlpack, _capsule = torch._C._from_dlpack, native.capsule
+    _from_dlpack, _capsule = torch._C._from_dlpack, glue.capsule
 
     def view(handle: Any) -> Any:
         """An array over the memory behind a handle, which stays open."""
@@ -110,7 +110,7 @@ in_order: Any = (
 
 def made(function: Any, *args: Any) -> Any:
     """The array that `function(*args)` of the engine makes."""
-    with native.Owned(None, function, *args) as owned:
+    with glue.Owned(None, function, *args) as owned:
         return view(owned)
 
 

@@ -2,7 +2,7 @@
 
 A thread that waits for the interpreter while it goes away is ended by Python where it stands. In a callback of the
 engine it stands on the engine's stack, and that would end the process with a crash. Runs are counted in C
-(`native/call.c`), without a lock: a signal handler may run a model wherever it strikes.
+(`glue/call.c`), without a lock: a signal handler may run a model wherever it strikes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import atexit
 import threading
 import time
 
-from .native import native
+from .compiled import glue
 
 __all__ = ["wait_at_exit"]
 
@@ -26,13 +26,13 @@ def wait_at_exit() -> None:
 
 def _end_runs() -> None:
     start = time.monotonic()
-    patience = _PATIENCE if native.close_runs() else _GRACE
+    patience = _PATIENCE if glue.close_runs() else _GRACE
     while time.monotonic() < start + patience and _others():
         time.sleep(0.002)
-        patience = _PATIENCE if native.close_runs() else _GRACE
+        patience = _PATIENCE if glue.close_runs() else _GRACE
 
 
 def _others() -> bool:
     """Whether another thread that has run a model is still there."""
     current = threading.current_thread()
-    return any(t.ident in native.threads for t in threading.enumerate() if t is not current)
+    return any(t.ident in glue.threads for t in threading.enumerate() if t is not current)

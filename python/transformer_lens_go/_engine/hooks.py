@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import errors
-from .native import go, native
+from .compiled import glue, go
 
 __all__ = ["HookTable", "OwnPoint", "remove_own"]
 
@@ -83,7 +83,7 @@ class OwnPoint:
     ids = itertools.count(1)  # of hooks to come
 
     def __init__(self) -> None:
-        self._owned = native.Owned(go.OwnPointDrop, go.OwnPointAdd)
+        self._owned = glue.Owned(go.OwnPointDrop, go.OwnPointAdd)
 
     def __reduce__(self) -> Any:
         return OwnPoint, ()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .native import native
+from .compiled import glue
 
 __all__ = [
     "CODES",
@@ -88,7 +88,7 @@ def memory(array: Any) -> tuple[Any, int, int, tuple[int, ...], tuple[int, ...]]
     return array, address, code, array.shape, tuple(s // array.itemsize for s in array.strides)
 
 
-class Borrowed(native.Lent):
+class Borrowed(glue.Lent):
     """The handles over arrays that one question lends to the engine; they end with the block."""
 
     __slots__ = ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import arrays
+from .compiled import go
 from .inputs import Borrowed, in_rows
-from .native import go
 
 __all__ = ["labelled_loss", "next_token_loss"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import arrays, errors
+from .compiled import glue, go, open_backend
 from .hooks import HookTable
 from .inputs import Borrowed, pinned
-from .native import go, native, open_backend
 from .params import ParameterStore
 from .parts import PartTable
 from .tokenizer import EngineTokenizer
@@ -25,7 +25,7 @@ class EngineModel:
     index (canonical `name`, and in `gate` the flag that it needs), `aliases` the other names of points.
     """
 
-    def __init__(self, owned: native.Owned) -> None:
+    def __init__(self, owned: glue.Owned) -> None:
         self._owned = owned
         self.handle: int = owned.id
         self.hooks = HookTable(self.handle)
@@ -127,7 +127,7 @@ class EngineModel:
         self.params.settle()
 
         def convert() -> None:
-            errors.call(go.ModelConvert, self.handle, dtype, native.Dispatcher(None))
+            errors.call(go.ModelConvert, self.handle, dtype, glue.Dispatcher(None))
             mirror()
 
         def mirror() -> None:
@@ -139,13 +139,13 @@ class EngineModel:
                 if errors.call(go.ModelDType, self.handle) == is_:  # else another thread's, too
                     return
 
-        native.whole(convert, mirror)
+        glue.whole(convert, mirror)
 
     def tokenizer(self) -> EngineTokenizer | None:
         """The tokenizer beside the weights; None when there is none. Raises what keeps one that is there from being
         read.
         """
-        owned = native.Owned(go.TokenizerClose, go.ModelTokenizer, self.handle)
+        owned = glue.Owned(go.TokenizerClose, go.ModelTokenizer, self.handle)
         return EngineTokenizer(owned) if owned.id else None
 
     def close(self) -> None:
@@ -159,9 +159,9 @@ class EngineModel:
         )
 
 
-def _own(make: Any, options: dict[str, Any]) -> native.Owned:
+def _own(make: Any, options: dict[str, Any]) -> glue.Owned:
     """A model made by these options; signals are looked for meanwhile."""
-    return native.Owned(go.ModelClose, make, json.dumps(options), native.Dispatcher(None))
+    return glue.Owned(go.ModelClose, make, json.dumps(options), glue.Dispatcher(None))
 
 
 def _with_words(text: str) -> str:

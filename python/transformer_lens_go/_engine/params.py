@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays
-from .native import go
+from .compiled import go
 
 __all__ = ["LazyTable", "ParameterStore", "drop_gradient", "numel", "strided_view"]
 

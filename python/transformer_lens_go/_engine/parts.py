@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import arrays, errors, masks, replace
+from .compiled import go
 from .inputs import in_rows
-from .native import go
 from .part_dict import PartDict
 
 __all__ = ["Frame", "PartTable", "frame_of"]
@@ -173,17 +173,17 @@ class PartTable:
 
     def _update(self, path: str) -> None:
         try:
-            native = self._is_native(self.at(path), path)
+            own = self._is_engines(self.at(path), path)
         except KeyError:  # what it hung in is gone, and cannot run
             self._watched.discard(path)
             return
-        if native == (path in self.replaced):
-            errors.call(go.PartSet, self._model, path, not native)
-            (self.replaced.discard if native else self.replaced.add)(path)
-        if native:
+        if own == (path in self.replaced):
+            errors.call(go.PartSet, self._model, path, not own)
+            (self.replaced.discard if own else self.replaced.add)(path)
+        if own:
             self._watched.discard(path)
 
-    def _is_native(self, part: Any, path: str) -> bool:
+    def _is_engines(self, part: Any, path: str) -> bool:
         own = {} if part is None else part.__dict__
         if own.get("_seat") != (self, path) or "forward" in own:
             return False

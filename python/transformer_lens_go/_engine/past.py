@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from . import arrays, errors
+from .compiled import glue, go
 from .inputs import Borrowed, pinned
-from .native import go, native
 
 __all__ = ["Entry", "Past", "keep_entry"]
 
@@ -28,7 +28,7 @@ class Entry:
     def __init__(
         self, dtype: str = "float32", batch: int = 0, heads: int = 0, d_head: int = 0
     ) -> None:
-        self._owned = native.Owned(go.EntryClose, go.EntryNew, dtype, batch, heads, d_head)
+        self._owned = glue.Owned(go.EntryClose, go.EntryNew, dtype, batch, heads, d_head)
         self.handle: int = self._owned.id
         self._given: dict[str, weakref.ref[Any]] = {}  # the arrays that were set
 
@@ -69,11 +69,11 @@ class Entry:
             all_keys, all_values = json.loads(errors.call(go.ResultTell, whole.id))["extra"]
             return arrays.view(all_keys), arrays.view(all_values)
 
-    def _appended(self, keys: Any, values: Any, frozen: bool) -> native.Owned:
+    def _appended(self, keys: Any, values: Any, frozen: bool) -> glue.Owned:
         with Borrowed() as lent:
             new = [lent.add(_plain(arrays.asarray(array))) for array in (keys, values)]
             # no name for it, by which the traceback of a signal's exception could hold it
-            return native.Owned(go.ResultClose, go.EntryAppend, self.handle, *new, frozen)
+            return glue.Owned(go.ResultClose, go.EntryAppend, self.handle, *new, frozen)
 
     def crop(self, length: int) -> None:
         """Keep the first `length` positions."""
@@ -100,7 +100,7 @@ def _plain(array: Any) -> Any:
 class Past:
     """The KV cache of one run: an entry for each layer, whether each is frozen, and what the keys are.
 
-    `rotated` keys are as attention uses them, turned by their position; others as the key projection gave them.
+    `rotated` keys are as attention uses them, rotated by their position; others as the key projection gave them.
     `length` is how many positions there are.
     """
 

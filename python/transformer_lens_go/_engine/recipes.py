@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from . import arrays, errors
-from .native import go
+from .compiled import go
 
 __all__ = ["draw_weights"]
 

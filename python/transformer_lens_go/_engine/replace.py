@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from . import arrays
+from .compiled import glue, go
 from .inputs import CODES, in_rows, memory
-from .native import go, native
 
 __all__ = ["fit", "give", "put"]
 
-_lend_to = native.lend
+_lend_to = glue.lend
 
 
 def _lend(run: int, owner: Any, address: int, array: Any, strides: tuple[int, ...] | None) -> int:

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from . import arrays, closing, errors, replace
+from .compiled import glue, go
 from .inputs import Borrowed
 from .model import EngineModel
-from .native import go, native
 from .parts import frame_of
 from .past import Past
 from .where import here
@@ -85,7 +85,7 @@ class Question:
         return [array for array in given if array is not None and array.is_floating_point()]
 
 
-class Answer(native.Owned):
+class Answer(glue.Owned):
     """What a run gave: the engine's until the end of the block. What is taken of it stays."""
 
     __slots__ = (
@@ -154,9 +154,7 @@ def planned(model: EngineModel, question: Question) -> dict[str, Any]:
 def _ask(model: int, question: Question, dispatch: Callable[[int, int, int], int]) -> Answer:
     with Borrowed() as lent:
         # no name for the answer, by which the traceback of a signal's exception could hold it
-        return Answer(
-            go.ResultClose, go.Run, model, question.text(lent), native.Dispatcher(dispatch)
-        )
+        return Answer(go.ResultClose, go.Run, model, question.text(lent), glue.Dispatcher(dispatch))
 
 
 def _live_at_start(model: EngineModel, question: Question) -> list[Any] | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..given import brief
 from . import errors
+from .compiled import glue, go
 from .encoded import EncodedBatch, Question
-from .native import go, native
 from .texts import pack, unpack
 
 _LONG = 1 << 17  # characters, from which on tokenizing looks for signals
@@ -36,7 +36,7 @@ LIMITS = {
 class EngineTokenizer:
     """One tokenizer of the engine, closed with its last reference. It never changes."""
 
-    def __init__(self, owned: native.Owned, recipe: tuple[Any, ...] | None = None) -> None:
+    def __init__(self, owned: glue.Owned, recipe: tuple[Any, ...] | None = None) -> None:
         self._owned = owned
         self._handle: int = owned.id
         self.info: dict[str, Any] = json.loads(errors.call(go.TokenizerInfo, self._handle))
@@ -47,14 +47,14 @@ class EngineTokenizer:
     def open(cls, path: str | os.PathLike[str]) -> EngineTokenizer:
         """The tokenizer of a model folder, a tokenizer.json or a GGUF file."""
         path = os.fspath(path)
-        return cls(_own(go.TokenizerOpen, path, native.Dispatcher(None)), (cls.open, path))
+        return cls(_own(go.TokenizerOpen, path, glue.Dispatcher(None)), (cls.open, path))
 
     @classmethod
     def parse(cls, text: str) -> EngineTokenizer:
         """The tokenizer that the text of a tokenizer.json describes."""
         if "\0" in text:
             raise ValueError("not a tokenizer.json: the text has a NUL character")
-        return cls(_own(go.TokenizerParse, text, native.Dispatcher(None)), (cls.parse, text))
+        return cls(_own(go.TokenizerParse, text, glue.Dispatcher(None)), (cls.parse, text))
 
     def with_tokens(self, tokens: Sequence[dict[str, Any]]) -> tuple[EngineTokenizer, int]:
         """A tokenizer with further added tokens, and the number of those that are new or changed."""
@@ -98,12 +98,12 @@ class EngineTokenizer:
     def numbers(self, question: Question, detailed: bool) -> memoryview:
         """What TokenizerEncode gives (see pybind/encodings.go)."""
         looks = len(question[2]) > _LONG
-        callback = native.Dispatcher(None) if looks else None
-        made = native.Owned(
+        callback = glue.Dispatcher(None) if looks else None
+        made = glue.Owned(
             None, go.TokenizerEncode, self._handle, *question, detailed, looks, callback
         )
         with made:
-            return memoryview(native.Tensor(made))
+            return memoryview(glue.Tensor(made))
 
     def decode(self, ids: Sequence[Sequence[int]], skip_special: bool = False) -> list[str]:
         """The text of each list of ids."""
@@ -114,7 +114,7 @@ class EngineTokenizer:
             flat = array("q", [index for row in ids for index in row])
             lengths = ",".join([str(len(row)) for row in ids])
         address, count = flat.buffer_info()
-        with native.Lent() as lent:
+        with glue.Lent() as lent:
             handle = lent.lend(flat, address, _INT64, (count,))
             return unpack(
                 errors.call(go.TokenizerDecode, self._handle, handle, lengths, skip_special)
@@ -157,8 +157,8 @@ class EngineTokenizer:
         return self._recipe[0], self._recipe[1:]
 
 
-def _own(make: Any, *args: Any) -> native.Owned:
-    return native.Owned(go.TokenizerClose, make, *args)
+def _own(make: Any, *args: Any) -> glue.Owned:
+    return glue.Owned(go.TokenizerClose, make, *args)
 
 
 def _remake(method: str, base: EngineTokenizer, *args: Any) -> EngineTokenizer:

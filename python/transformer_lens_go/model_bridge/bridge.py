@@ -71,7 +71,7 @@ class TransformerBridge(
     cfg: TransformerBridgeConfig
     embed: EmbeddingBridge
     pos_embed: PosEmbedBridge  # where positions are learned
-    rotary_emb: RotaryEmbeddingBridge  # where they turn queries and keys
+    rotary_emb: RotaryEmbeddingBridge  # where they rotate queries and keys
     blocks: EngineList
     ln_final: NormalizationBridge
     unembed: UnembeddingBridge

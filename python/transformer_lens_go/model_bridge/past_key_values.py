@@ -1,6 +1,6 @@
 """PastKeyValues: the KV cache of `return_type="logits_and_cache"` and `past_key_values=`.
 
-It has the interface of transformers' DynamicCache: keys and values [batch, head, pos, d_head] by layer, keys turned
+It has the interface of transformers' DynamicCache: keys and values [batch, head, pos, d_head] by layer, keys rotated
 by their positions.
 """
 

@@ -16,7 +16,7 @@ from striking import Range
 from tiny_models import Arrays, write_gpt2
 from transformer_lens_go import HookedRootModule, HookPoint, TransformerBridge
 from transformer_lens_go._engine import arrays, parts
-from transformer_lens_go._engine.native import go
+from transformer_lens_go._engine.compiled import go
 from transformer_lens_go._engine.past import Entry
 from transformer_lens_go._engine.where import here
 from transformer_lens_go.cache.key_value_cache import TransformerLensKeyValueCache

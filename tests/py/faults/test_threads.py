@@ -17,7 +17,7 @@ import pytest
 from tiny_models import Arrays
 from transformer_lens_go import TransformerLensKeyValueCache
 from transformer_lens_go._engine import arrays
-from transformer_lens_go._engine.native import go
+from transformer_lens_go._engine.compiled import go
 from transformer_lens_go._engine.past import Entry
 
 pytest_plugins = ["tiny_models"]

@@ -18,7 +18,7 @@ import numpy as np
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
 from transformer_lens_go import TransformerBridge
-from transformer_lens_go._engine.native import go
+from transformer_lens_go._engine.compiled import go
 
 sizes = dict(n_layers=2, d_model=256, n_ctx=128, d_head=32, n_heads=8, d_mlp=1024, d_vocab=64, act_fn="gelu_new")
 model = TransformerBridge.boot_native({**sizes, "seed": 1})

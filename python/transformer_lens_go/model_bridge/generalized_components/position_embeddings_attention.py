@@ -1,4 +1,4 @@
-"""Attention that turns queries and keys by their positions (the Llama kind)."""
+"""Attention that rotates queries and keys by their positions (the Llama kind)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cosines and sines by which rotary attention turns queries and keys."""
+"""The cosines and sines by which rotary attention rotates queries and keys."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 /* call(): every call into the engine. In one step of the interpreter, so that no signal handler
  * runs between the engine's return and the result's owner (owned.c). */
-#include "native.h"
+#include "glue.h"
 
 #include <pthread.h>
 
@@ -23,7 +23,7 @@ static const struct {
     {"RuntimeError", &PyExc_RuntimeError},
 };
 
-PyObject *native_fetch(void) {
+PyObject *glue_fetch(void) {
 #if PY_VERSION_HEX >= 0x030C0000
     return PyErr_GetRaisedException();
 #else
@@ -40,7 +40,7 @@ PyObject *native_fetch(void) {
 #endif
 }
 
-void native_restore(PyObject *exception) {
+void glue_restore(PyObject *exception) {
 #if PY_VERSION_HEX >= 0x030C0000
     PyErr_SetRaisedException(exception);
 #else
@@ -52,7 +52,7 @@ void native_restore(PyObject *exception) {
 static void translate(void) {
     if (!PyErr_ExceptionMatches(PyExc_RuntimeError))
         return;
-    PyObject *error = native_fetch(), *text = PyObject_Str(error), *named = NULL;
+    PyObject *error = glue_fetch(), *text = PyObject_Str(error), *named = NULL;
     const char *message = text ? PyUnicode_AsUTF8(text) : NULL;
     const char *colon = message ? strstr(message, ": ") : NULL;
     for (size_t i = 0; colon && i < sizeof kinds / sizeof *kinds; i++) {
@@ -69,7 +69,7 @@ static void translate(void) {
         Py_DECREF(error);
         error = named;
     }
-    native_restore(error);
+    glue_restore(error);
 }
 
 /* Forks: the engine's threads do not survive one, and a call would hang. */
@@ -80,7 +80,7 @@ static void in_child(void) {
     forked = 1;
 }
 
-int native_is_gone(void) {
+int glue_is_gone(void) {
 #if PY_VERSION_HEX >= 0x030D0000
     return forked || Py_IsFinalizing();
 #else
@@ -93,7 +93,7 @@ int native_is_gone(void) {
 static int closing, running;
 static PyObject *threads; /* a set: who has ever run anything */
 
-int native_call_init(PyObject *module) {
+int glue_call_init(PyObject *module) {
     static int registered;
     if (!registered && pthread_atfork(NULL, NULL, in_child)) {
         PyErr_NoMemory();
@@ -105,11 +105,11 @@ int native_call_init(PyObject *module) {
     return PyModule_AddObjectRef(module, "threads", threads);
 }
 
-int native_is_closing(void) {
+int glue_is_closing(void) {
     return closing;
 }
 
-PyObject *native_close_runs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused)) {
+PyObject *glue_close_runs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused)) {
     closing = 1;
     return PyLong_FromLong(running);
 }
@@ -134,17 +134,17 @@ static PyObject *set_exiting(void) {
 static PyObject *call_long(PyObject *function, PyObject *const *args, Py_ssize_t n) {
     if (closing)
         return set_exiting();
-    if (remember_thread() < 0 || native_descend() < 0)
+    if (remember_thread() < 0 || glue_descend() < 0)
         return NULL;
     running++;
     PyObject *result = PyObject_Vectorcall(function, args, (size_t)n, NULL);
     running--;
-    native_ascend();
-    PyObject *raised = native_dispatcher_raised(args[n - 1]);
+    glue_ascend();
+    PyObject *raised = glue_dispatcher_raised(args[n - 1]);
     if (raised) { /* by a callback: it comes out unchanged */
         Py_XDECREF(result);
         PyErr_Clear();
-        native_restore(raised);
+        glue_restore(raised);
         return NULL;
     }
     if (!result)
@@ -156,7 +156,7 @@ static PyObject *call_long(PyObject *function, PyObject *const *args, Py_ssize_t
     return result;
 }
 
-PyObject *native_call(PyObject *function, PyObject *const *args, Py_ssize_t n) {
+PyObject *glue_call(PyObject *function, PyObject *const *args, Py_ssize_t n) {
     if (forked) {
         PyErr_SetString(
             PyExc_RuntimeError,
@@ -166,8 +166,8 @@ PyObject *native_call(PyObject *function, PyObject *const *args, Py_ssize_t n) {
             "multiprocessing_context='spawn', or num_workers=0).");
         return NULL;
     }
-    native_let_go();
-    if (n > 0 && native_is_dispatcher(args[n - 1]))
+    glue_let_go();
+    if (n > 0 && glue_is_dispatcher(args[n - 1]))
         return call_long(function, args, n);
     PyObject *result = PyObject_Vectorcall(function, args, (size_t)n, NULL);
     if (!result)
@@ -175,10 +175,10 @@ PyObject *native_call(PyObject *function, PyObject *const *args, Py_ssize_t n) {
     return result;
 }
 
-PyObject *native_module_call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
+PyObject *glue_module_call(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
     if (n < 1) {
         PyErr_SetString(PyExc_TypeError, "call() needs a function of the engine");
         return NULL;
     }
-    return native_call(args[0], args + 1, n - 1);
+    return glue_call(args[0], args + 1, n - 1);
 }

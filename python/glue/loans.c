@@ -1,7 +1,7 @@
 /* Python objects as owners of memory that the engine uses. The last release of such memory may come
  * on any thread, without the GIL and with locks held: what is to be let go is put on a list there,
  * and is let go by the next who holds the GIL and no lock. */
-#include "native.h"
+#include "glue.h"
 
 typedef struct loan {
     PyObject *object;
@@ -12,7 +12,7 @@ typedef struct loan {
  * whole. */
 static loan *returned;
 
-void native_let_go(void) {
+void glue_let_go(void) {
     if (!__atomic_load_n(&returned, __ATOMIC_RELAXED))
         return;
     loan *l = __atomic_exchange_n(&returned, NULL, __ATOMIC_ACQUIRE);
@@ -26,7 +26,7 @@ void native_let_go(void) {
 }
 
 static int pending(void *Py_UNUSED(unused)) {
-    native_let_go();
+    glue_let_go();
     return 0;
 }
 
@@ -41,9 +41,9 @@ static void give_back(tlg_storage *s) {
         Py_AddPendingCall(pending, NULL); /* refused when many wait: then somebody lets go soon */
 }
 
-const tlg_owner native_object = {.free = give_back, .lent = 1};
+const tlg_owner glue_object = {.free = give_back, .lent = 1};
 
-intptr_t native_loan(PyObject *object) {
+intptr_t glue_loan(PyObject *object) {
     loan *l = malloc(sizeof *l);
     if (!l)
         return 0;

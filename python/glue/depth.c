@@ -1,6 +1,6 @@
 /* Runs within hooks of runs: each takes some of its thread's C stack, which Python does not count.
  */
-#include "native.h"
+#include "glue.h"
 
 #include <pthread.h>
 
@@ -28,7 +28,7 @@ static char *find_bottom(void) {
 }
 
 /* How deep this run is; -1 with RecursionError set where that is too deep. */
-int native_descend(void) {
+int glue_descend(void) {
     char here;
     if (depth > 0 && !known) { /* most threads never nest any */
         bottom = find_bottom();
@@ -48,6 +48,6 @@ int native_descend(void) {
     return ++depth;
 }
 
-void native_ascend(void) {
+void glue_ascend(void) {
     depth--;
 }

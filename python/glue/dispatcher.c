@@ -1,8 +1,8 @@
-/* _native.Dispatcher: the callable that the engine is given in place of a Python function. It lets
+/* _glue.Dispatcher: the callable that the engine is given in place of a Python function. It lets
  * no exception out: it looks for signals, calls the function, keeps what was raised (with its
  * traceback), and always returns one of CPython's cached small ints, so that a caller which never
  * releases the result leaks nothing. */
-#include "native.h"
+#include "glue.h"
 
 #include <structmember.h>
 
@@ -56,11 +56,11 @@ static PyObject *dispatcher_call(PyObject *callable, PyObject *const *args, size
                                  PyObject *names) {
     Dispatcher *self = (Dispatcher *)callable;
     long status = -1;
-    native_let_go();
+    glue_let_go();
     /* Signals first: once the function's frame exists, Ctrl-C is raised inside it. */
     int signalled = PyErr_CheckSignals() < 0;
     if (!signalled && is_look(args, nargsf)) { /* nobody needs to be asked */
-        return PyLong_FromLong(native_is_closing() ? RAISED : CONTINUE);
+        return PyLong_FromLong(glue_is_closing() ? RAISED : CONTINUE);
     } else if (!signalled && self->function) {
         PyObject *function = Py_NewRef(self->function);
         PyObject *result =
@@ -141,7 +141,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "transformer_lens_go._native.Dispatcher",
+    .name = "transformer_lens_go._glue.Dispatcher",
     .basicsize = sizeof(Dispatcher),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
              Py_TPFLAGS_IMMUTABLETYPE,
@@ -150,18 +150,18 @@ static PyType_Spec spec = {
 
 static PyTypeObject *dispatcher_type;
 
-int native_is_dispatcher(PyObject *object) {
+int glue_is_dispatcher(PyObject *object) {
     return Py_IS_TYPE(object, dispatcher_type);
 }
 
-PyObject *native_dispatcher_raised(PyObject *object) {
+PyObject *glue_dispatcher_raised(PyObject *object) {
     Dispatcher *self = (Dispatcher *)object;
     PyObject *raised = self->exception;
     self->exception = NULL;
     return raised;
 }
 
-int native_dispatcher_init(PyObject *module) {
+int glue_dispatcher_init(PyObject *module) {
     if (!dispatcher_type)
         dispatcher_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     return dispatcher_type ? PyModule_AddType(module, dispatcher_type) : -1;

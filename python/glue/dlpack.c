@@ -1,14 +1,14 @@
 /* DLPack capsules over the engine's tensors. The deleters are pure C: a consumer may run them on
  * any thread, without the GIL, and after the interpreter has ended. */
 #include "dlpack.h"
-#include "native.h"
+#include "glue.h"
 
 #define CAPSULE "dltensor"
 #define CAPSULE_VERSIONED "dltensor_versioned"
 
 /* Set once by init() before any tensor exists, so that a deleter needs nothing of Python. */
 static void release(tlg_tensor *t) {
-    native_api()->release(t);
+    glue_api()->release(t);
 }
 
 static void delete_managed(dlpack_managed *m) {
@@ -63,7 +63,7 @@ static PyObject *versioned_capsule(tlg_tensor *t, int readonly) {
     return capsule;
 }
 
-PyObject *native_dlpack_capsule(tlg_tensor *t, int versioned, int readonly) {
+PyObject *glue_dlpack_capsule(tlg_tensor *t, int versioned, int readonly) {
     if (versioned)
         return versioned_capsule(t, readonly);
     dlpack_managed *m = malloc(sizeof *m);

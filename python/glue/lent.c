@@ -1,6 +1,6 @@
-/* _native.Lent: handles over the memory of Python objects, for calls of the engine to read or
+/* _glue.Lent: handles over the memory of Python objects, for calls of the engine to read or
  * write. They end with the with block, or with the object. */
-#include "native.h"
+#include "glue.h"
 
 #include <structmember.h>
 
@@ -12,8 +12,8 @@ typedef struct {
 
 static void end(Lent *self) {
     while (self->count > 0)
-        native_api()->close(self->handles[--self->count]);
-    native_let_go();
+        glue_api()->close(self->handles[--self->count]);
+    glue_let_go();
 }
 
 static int make_room(Lent *self) {
@@ -31,7 +31,7 @@ static int make_room(Lent *self) {
 }
 
 static PyObject *lent_lend(Lent *self, PyObject *args) {
-    PyObject *handle = make_room(self) == 0 ? native_borrow(NULL, args) : NULL;
+    PyObject *handle = make_room(self) == 0 ? glue_borrow(NULL, args) : NULL;
     if (handle)
         self->handles[self->count++] = PyLong_AsLongLong(handle);
     return handle;
@@ -39,7 +39,7 @@ static PyObject *lent_lend(Lent *self, PyObject *args) {
 
 static PyObject *lent_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                           PyObject *Py_UNUSED(kwargs)) {
-    return native_api() ? type->tp_alloc(type, 0) : NULL;
+    return glue_api() ? type->tp_alloc(type, 0) : NULL;
 }
 
 static PyObject *lent_close(Lent *self, PyObject *Py_UNUSED(unused)) {
@@ -83,8 +83,8 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec native_lent_spec = {
-    .name = "transformer_lens_go._native.Lent",
+PyType_Spec glue_lent_spec = {
+    .name = "transformer_lens_go._glue.Lent",
     .basicsize = sizeof(Lent),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = slots,
@@ -92,7 +92,7 @@ PyType_Spec native_lent_spec = {
 
 /* lend(owner, address, dtype_code, shape, strides, function, *args): function(*args, handle), where
  * the handle ends with the call. */
-PyObject *native_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
+PyObject *glue_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
     enum { BORROWED = 5, MOST = 4 };
     PyObject *passed[MOST + 1];
     Py_ssize_t given = n - BORROWED - 1;
@@ -100,15 +100,15 @@ PyObject *native_lend(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
         return PyErr_Format(PyExc_TypeError, "lend() takes a function and up to %d arguments",
                             MOST);
     PyObject *memory = PyTuple_Pack(BORROWED, args[0], args[1], args[2], args[3], args[4]);
-    PyObject *handle = memory ? native_borrow(NULL, memory) : NULL;
+    PyObject *handle = memory ? glue_borrow(NULL, memory) : NULL;
     Py_XDECREF(memory);
     if (!handle)
         return NULL;
     memcpy(passed, args + BORROWED + 1, (size_t)given * sizeof *passed);
     passed[given] = handle;
-    PyObject *result = native_call(args[BORROWED], passed, given + 1);
-    native_api()->close(PyLong_AsLongLong(handle));
+    PyObject *result = glue_call(args[BORROWED], passed, given + 1);
+    glue_api()->close(PyLong_AsLongLong(handle));
     Py_DECREF(handle);
-    native_let_go();
+    glue_let_go();
     return result;
 }

@@ -7,7 +7,7 @@
  *
  * What undoes or completes a change must be idempotent: it is called until it has run to its end
  * once. */
-#include "native.h"
+#include "glue.h"
 
 /* An undoing that always raises has a mistake of its own, and is given up. */
 enum { ATTEMPTS = 16 };
@@ -25,7 +25,7 @@ static PyObject *complete(PyObject *function, PyObject *const *args, Py_ssize_t 
         if (raised && attempt < ATTEMPTS - 1)
             PyErr_Clear();
         else
-            Py_XSETREF(raised, native_fetch());
+            Py_XSETREF(raised, glue_fetch());
     }
     return raised;
 }
@@ -40,31 +40,31 @@ static void raise_behind(PyObject *first, PyObject *second) {
         else
             Py_DECREF(first);
         Py_XDECREF(context);
-        native_restore(second);
+        glue_restore(second);
         return;
     }
     Py_XDECREF(second);
     if (first)
-        native_restore(first);
+        glue_restore(first);
 }
 
-PyObject *native_complete(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
+PyObject *glue_complete(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
     if (n < 1)
         return PyErr_Format(PyExc_TypeError, "complete() needs a function");
     PyObject *raised = complete(args[0], args + 1, n - 1);
     if (raised) {
-        native_restore(raised);
+        glue_restore(raised);
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
-PyObject *native_whole(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
+PyObject *glue_whole(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n) {
     if (n < 2)
         return PyErr_Format(PyExc_TypeError, "whole() needs a function, and one that undoes it");
     PyObject *result = PyObject_Vectorcall(args[0], args + 2, (size_t)n - 2, NULL);
     if (!result) {
-        PyObject *first = native_fetch();
+        PyObject *first = glue_fetch();
         raise_behind(first, complete(args[1], args + 2, n - 2));
     }
     return result;
@@ -78,7 +78,7 @@ static PyObject *begin_name, *end_name, *undo_name;
 static PyObject *complete_method(PyObject *self, PyObject *name) {
     PyObject *method = PyObject_GetAttr(self, name);
     if (!method)
-        return native_fetch();
+        return glue_fetch();
     PyObject *raised = complete(method, NULL, 0);
     Py_DECREF(method);
     return raised;
@@ -87,7 +87,7 @@ static PyObject *complete_method(PyObject *self, PyObject *name) {
 static PyObject *change_enter(PyObject *self, PyObject *Py_UNUSED(unused)) {
     PyObject *result = PyObject_CallMethodNoArgs(self, begin_name);
     if (!result) {
-        PyObject *first = native_fetch();
+        PyObject *first = glue_fetch();
         raise_behind(first, complete_method(self, undo_name));
     }
     return result;
@@ -97,7 +97,7 @@ static PyObject *change_exit(PyObject *self, PyObject *const *Py_UNUSED(args),
                              Py_ssize_t Py_UNUSED(n)) {
     PyObject *raised = complete_method(self, end_name);
     if (raised) {
-        native_restore(raised);
+        glue_restore(raised);
         return NULL;
     }
     Py_RETURN_FALSE;
@@ -137,13 +137,13 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "transformer_lens_go._native.Change",
+    .name = "transformer_lens_go._glue.Change",
     .basicsize = sizeof(PyObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = slots,
 };
 
-int native_change_init(PyObject *module) {
+int glue_change_init(PyObject *module) {
     if (!begin_name && (!(begin_name = PyUnicode_InternFromString("_begin")) ||
                         !(end_name = PyUnicode_InternFromString("_end")) ||
                         !(undo_name = PyUnicode_InternFromString("_undo"))))

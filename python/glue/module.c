@@ -1,8 +1,8 @@
-/* transformer_lens_go._native: the module, its connection to the engine, and the handle functions.
+/* transformer_lens_go._glue: the module, its connection to the engine, and the handle functions.
  */
-#include "native.h"
+#include "glue.h"
 
-static const native_dtype dtypes[] = {
+static const glue_dtype dtypes[] = {
     {0x2002, "float32", "f"},  {0x4002, "float64", "d"}, {0x1002, "float16", "e"},
     {0x1004, "bfloat16", "H"}, {0x4000, "int64", "l"},   {0x2000, "int32", "i"},
     {0x0801, "uint8", "B"},    {0x0806, "bool", "?"},
@@ -10,7 +10,7 @@ static const native_dtype dtypes[] = {
 
 _Static_assert(sizeof(long) == 8, "the buffer format 'l' must mean 64 bits");
 
-const native_dtype *native_dtype_of(int32_t code) {
+const glue_dtype *glue_dtype_of(int32_t code) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         if (dtypes[i].code == code)
             return &dtypes[i];
@@ -18,17 +18,17 @@ const native_dtype *native_dtype_of(int32_t code) {
 }
 
 /* One engine a process: its table, static in the engine's library, which is never unloaded. */
-static const tlg_native_api *engine;
+static const tlg_glue_api *engine;
 
-const tlg_native_api *native_api(void) {
+const tlg_glue_api *glue_api(void) {
     if (!engine)
         PyErr_SetString(PyExc_RuntimeError,
-                        "_native.init() was not called: import transformer_lens_go first");
+                        "_glue.init() was not called: import transformer_lens_go first");
     return engine;
 }
 
 static PyObject *module_init(PyObject *Py_UNUSED(module), PyObject *address) {
-    const tlg_native_api *api = PyLong_AsVoidPtr(address);
+    const tlg_glue_api *api = PyLong_AsVoidPtr(address);
     if (!api) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_RuntimeError, "the engine gave a null table of functions");
@@ -36,13 +36,13 @@ static PyObject *module_init(PyObject *Py_UNUSED(module), PyObject *address) {
     }
     if (api->abi != TLG_ABI)
         return PyErr_Format(PyExc_RuntimeError,
-                            "the engine has native API version %d and _native was built for %d: "
+                            "the engine has API version %d and _glue was built for %d: "
                             "they are of different "
                             "builds; install the package afresh",
                             (int)api->abi, TLG_ABI);
     if (engine && engine != api)
         return PyErr_Format(PyExc_RuntimeError,
-                            "_native serves another engine in this process already");
+                            "_glue serves another engine in this process already");
     engine = api;
     Py_RETURN_NONE;
 }
@@ -54,7 +54,7 @@ static void set_stale(PyObject *handle) {
 /* 0, or -1 with an exception set. A number of more than 64 bits is no handle, like any other wrong
  * one. */
 static int read_handle(PyObject *object, int64_t *handle) {
-    if (native_owned_id(object, handle))
+    if (glue_owned_id(object, handle))
         return 0;
     *handle = PyLong_AsLongLong(object);
     if (*handle != -1 || !PyErr_Occurred())
@@ -66,9 +66,9 @@ static int read_handle(PyObject *object, int64_t *handle) {
     return -1;
 }
 
-tlg_tensor *native_acquire(PyObject *object) {
+tlg_tensor *glue_acquire(PyObject *object) {
     int64_t handle;
-    const tlg_native_api *api = native_api();
+    const tlg_glue_api *api = glue_api();
     if (!api || read_handle(object, &handle) < 0)
         return NULL;
     tlg_tensor *t = api->acquire(handle);
@@ -77,15 +77,15 @@ tlg_tensor *native_acquire(PyObject *object) {
     return t;
 }
 
-int native_close(PyObject *object) {
+int glue_close(PyObject *object) {
     int64_t handle;
-    if (!native_api() || read_handle(object, &handle) < 0)
+    if (!glue_api() || read_handle(object, &handle) < 0)
         return -1;
-    return native_close_handle(handle);
+    return glue_close_handle(handle);
 }
 
-int native_close_handle(int64_t handle) {
-    if (native_api()->close(handle) == 0)
+int glue_close_handle(int64_t handle) {
+    if (glue_api()->close(handle) == 0)
         return 0;
     PyErr_Format(PyExc_RuntimeError, "tensor handle %lld is unknown or was closed",
                  (long long)handle);
@@ -93,15 +93,15 @@ int native_close_handle(int64_t handle) {
 }
 
 static PyObject *module_capsule(PyObject *Py_UNUSED(module), PyObject *handle) {
-    tlg_tensor *t = native_acquire(handle);
-    return t ? native_dlpack_capsule(t, 0, 0) : NULL;
+    tlg_tensor *t = glue_acquire(handle);
+    return t ? glue_dlpack_capsule(t, 0, 0) : NULL;
 }
 
 static PyObject *module_take(PyObject *module, PyObject *handle) {
     PyObject *capsule = module_capsule(module, handle);
-    if (capsule && native_close(handle) < 0)
+    if (capsule && glue_close(handle) < 0)
         Py_CLEAR(capsule);
-    native_let_go();
+    glue_let_go();
     return capsule;
 }
 
@@ -121,44 +121,42 @@ static int module_exec(PyObject *module) {
             "transformer_lens_go works in the main interpreter only, not in sub-interpreters");
         return -1;
     }
-    int failed = add_type(module, &native_tensor_spec) < 0 ||
-                 add_type(module, &native_lent_spec) < 0 || native_dispatcher_init(module) < 0 ||
-                 native_owned_init(module) < 0 || native_change_init(module) < 0 ||
-                 native_call_init(module) < 0;
+    int failed = add_type(module, &glue_tensor_spec) < 0 || add_type(module, &glue_lent_spec) < 0 ||
+                 glue_dispatcher_init(module) < 0 || glue_owned_init(module) < 0 ||
+                 glue_change_init(module) < 0 || glue_call_init(module) < 0;
     return failed ? -1 : 0;
 }
 
 static PyMethodDef methods[] = {
     {"init", module_init, METH_O,
-     PyDoc_STR(
-         "init(api, /)\n--\n\nConnects to the engine whose native API table is at this address.")},
+     PyDoc_STR("init(api, /)\n--\n\nConnects to the engine whose API table is at this address.")},
     {"capsule", module_capsule, METH_O,
      PyDoc_STR("capsule(handle, /)\n--\n\nA DLPack capsule over the tensor; the handle stays.")},
     {"take", module_take, METH_O,
      PyDoc_STR("take(handle, /)\n--\n\nA DLPack capsule over the tensor; the handle is closed.")},
-    {"borrow", native_borrow, METH_VARARGS,
+    {"borrow", glue_borrow, METH_VARARGS,
      PyDoc_STR("borrow(owner, address, dtype_code, shape, strides=None, /)\n--\n\n"
                "A handle over memory that lasts as long as the object owner, to which the engine\n"
                "holds a reference while it uses the memory; strides count elements.")},
-    {"lend", (PyCFunction)(void (*)(void))native_lend, METH_FASTCALL,
+    {"lend", (PyCFunction)(void (*)(void))glue_lend, METH_FASTCALL,
      PyDoc_STR(
          "lend(owner, address, dtype_code, shape, strides, function, /, *arguments)\n--\n\n"
          "function(*arguments, handle) of the engine, with a handle over memory that ends with "
          "the call.")},
-    {"call", (PyCFunction)(void (*)(void))native_module_call, METH_FASTCALL,
+    {"call", (PyCFunction)(void (*)(void))glue_module_call, METH_FASTCALL,
      PyDoc_STR("call(function, /, *arguments)\n--\n\n"
                "function(*arguments) of the engine; its \"KIND: message\" errors come out as "
                "exceptions of that kind.")},
-    {"close_runs", native_close_runs, METH_NOARGS,
+    {"close_runs", glue_close_runs, METH_NOARGS,
      PyDoc_STR(
          "close_runs()\n--\n\n"
          "Let no call that lasts begin any more; those that are running end soon. How many they "
          "are.")},
-    {"whole", (PyCFunction)(void (*)(void))native_whole, METH_FASTCALL,
+    {"whole", (PyCFunction)(void (*)(void))glue_whole, METH_FASTCALL,
      PyDoc_STR("whole(do, undo, /, *arguments)\n--\n\n"
                "do(*arguments); where it raises, undo(*arguments), until that has run to its end "
                "once.")},
-    {"complete", (PyCFunction)(void (*)(void))native_complete, METH_FASTCALL,
+    {"complete", (PyCFunction)(void (*)(void))glue_complete, METH_FASTCALL,
      PyDoc_STR(
          "complete(function, /, *arguments)\n--\n\n"
          "function(*arguments), until it has run to its end once; then what was raised on the "
@@ -176,13 +174,13 @@ static PyModuleDef_Slot slots[] = {
 
 static struct PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
-    .m_name = "_native",
+    .m_name = "_glue",
     .m_doc = PyDoc_STR("The engine's tensors for Python libraries, and its calls into Python."),
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__native(void) {
+PyMODINIT_FUNC PyInit__glue(void) {
     return PyModuleDef_Init(&definition);
 }

@@ -1,6 +1,6 @@
 /* borrow(): a handle over memory that a Python object owns, and is to keep for as long as the
  * engine uses it. */
-#include "native.h"
+#include "glue.h"
 
 /* The int64 entries of a tuple, none negative; their number, or -1 with an exception set. */
 static int read_sizes(PyObject *tuple, const char *what, int64_t *out) {
@@ -64,18 +64,18 @@ static int is_empty(int ndim, const int64_t *shape) {
     return 0;
 }
 
-PyObject *native_borrow(PyObject *Py_UNUSED(module), PyObject *args) {
+PyObject *glue_borrow(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *owner, *address, *shape_arg, *strides_arg = Py_None;
     int code;
-    const tlg_native_api *api = native_api();
-    native_let_go();
+    const tlg_glue_api *api = glue_api();
+    glue_let_go();
     if (!api ||
         !PyArg_ParseTuple(args, "OOiO|O:borrow", &owner, &address, &code, &shape_arg, &strides_arg))
         return NULL;
     void *data = PyLong_AsVoidPtr(address);
     if (!data && PyErr_Occurred())
         return NULL;
-    if (!native_dtype_of(code))
+    if (!glue_dtype_of(code))
         return PyErr_Format(PyExc_TypeError,
                             "dtype code 0x%x is none of the engine's (DLPack code | bits << 8)",
                             (unsigned)code);
@@ -99,8 +99,8 @@ PyObject *native_borrow(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     if (!data && !is_empty(ndim, shape))
         return PyErr_Format(PyExc_ValueError, "a null address for shape %R", shape_arg);
-    intptr_t loan = native_loan(owner);
-    int64_t handle = loan ? api->borrow(&native_object, loan, data, code, ndim, shape, strides) : 0;
+    intptr_t loan = glue_loan(owner);
+    int64_t handle = loan ? api->borrow(&glue_object, loan, data, code, ndim, shape, strides) : 0;
     if (!handle)
         return PyErr_NoMemory();
     return PyLong_FromLongLong(handle);

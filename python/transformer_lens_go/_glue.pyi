@@ -1,10 +1,10 @@
-"""Types of the C extension (python/native)."""
+"""Types of the C extension (python/glue)."""
 
 from collections.abc import Callable
 from typing import Any, Literal, Self, final
 
 def init(api: int, /) -> None:
-    """Connect to the engine whose native API table is at this address."""
+    """Connect to the engine whose API table is at this address."""
 
 def capsule(handle: int | Owned, /) -> Any:
     """A DLPack capsule over the tensor; the handle stays."""

@@ -1,14 +1,14 @@
-/* _native.Tensor: the engine's memory for Python libraries, by DLPack and by the buffer protocol,
+/* _glue.Tensor: the engine's memory for Python libraries, by DLPack and by the buffer protocol,
  * without a copy. A Tensor holds a reference of its own: what is made of it stays valid after the
  * handle is closed. */
-#include "native.h"
+#include "glue.h"
 
 #include <structmember.h>
 
 typedef struct {
     PyObject_HEAD
     tlg_tensor *tensor;
-    const native_dtype *dtype;
+    const glue_dtype *dtype;
     char readonly;
     Py_ssize_t items, itemsize;
     Py_ssize_t shape[TLG_MAXDIM];
@@ -17,7 +17,7 @@ typedef struct {
 
 static int describe(Tensor *self) {
     tlg_tensor *t = self->tensor;
-    self->dtype = native_dtype_of(t->dtype);
+    self->dtype = glue_dtype_of(t->dtype);
     if (!self->dtype) {
         PyErr_Format(PyExc_TypeError, "the engine's dtype code 0x%x is not known here",
                      (unsigned)t->dtype);
@@ -44,8 +44,8 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (!self)
         return NULL;
     self->readonly = (char)readonly;
-    self->tensor = native_acquire(handle);
-    if (!self->tensor || describe(self) < 0 || (close && native_close(handle) < 0)) {
+    self->tensor = glue_acquire(handle);
+    if (!self->tensor || describe(self) < 0 || (close && glue_close(handle) < 0)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -55,10 +55,10 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 static void tensor_dealloc(Tensor *self) {
     PyTypeObject *type = Py_TYPE(self);
     if (self->tensor)
-        native_api()->release(self->tensor);
+        glue_api()->release(self->tensor);
     type->tp_free(self);
     Py_DECREF(type);
-    native_let_go();
+    glue_let_go();
 }
 
 /* 1 when laid out like C (fortran = 0) or Fortran (fortran = 1) would; dimensions of size 1 may
@@ -168,7 +168,7 @@ static PyObject *tensor_dlpack(Tensor *self, PyObject *args, PyObject *kwargs) {
         return NULL;
     }
     __atomic_add_fetch(&self->tensor->refs, 1, __ATOMIC_RELAXED);
-    return native_dlpack_capsule(self->tensor, major >= 1, self->readonly);
+    return glue_dlpack_capsule(self->tensor, major >= 1, self->readonly);
 }
 
 static PyObject *tensor_device(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(unused)) {
@@ -239,8 +239,8 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec native_tensor_spec = {
-    .name = "transformer_lens_go._native.Tensor",
+PyType_Spec glue_tensor_spec = {
+    .name = "transformer_lens_go._glue.Tensor",
     .basicsize = sizeof(Tensor),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,

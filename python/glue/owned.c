@@ -1,6 +1,6 @@
-/* _native.Owned: what the engine made and somebody must end. The call that makes it and the object
+/* _glue.Owned: what the engine made and somebody must end. The call that makes it and the object
  * that ends it are one step of the interpreter, so that no signal can come between. */
-#include "native.h"
+#include "glue.h"
 
 #include <structmember.h>
 
@@ -16,12 +16,12 @@ static PyTypeObject *owned_type;
 static int end(Owned *self) {
     long long id = self->id;
     self->id = 0;
-    if (!id || native_is_gone())
+    if (!id || glue_is_gone())
         return 0;
     if (!self->closer)
-        return native_close_handle(id);
+        return glue_close_handle(id);
     PyObject *number = PyLong_FromLongLong(id);
-    PyObject *result = number ? native_call(self->closer, &number, 1) : NULL;
+    PyObject *result = number ? glue_call(self->closer, &number, 1) : NULL;
     Py_XDECREF(number);
     Py_XDECREF(result);
     return result ? 0 : -1;
@@ -39,7 +39,7 @@ static PyObject *owned_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject **items = &PyTuple_GET_ITEM(args, 0);
     if (items[0] != Py_None)
         self->closer = Py_NewRef(items[0]);
-    PyObject *made = native_call(items[1], items + 2, n - 2);
+    PyObject *made = glue_call(items[1], items + 2, n - 2);
     if (made) {
         self->id = PyLong_AsLongLong(made);
         Py_DECREF(made);
@@ -66,7 +66,7 @@ static void owned_dealloc(Owned *self) {
     Py_DECREF(type);
 }
 
-int native_owned_id(PyObject *object, int64_t *id) {
+int glue_owned_id(PyObject *object, int64_t *id) {
     if (!PyObject_TypeCheck(object, owned_type))
         return 0;
     *id = ((Owned *)object)->id;
@@ -120,13 +120,13 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "transformer_lens_go._native.Owned",
+    .name = "transformer_lens_go._glue.Owned",
     .basicsize = sizeof(Owned),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .slots = slots,
 };
 
-int native_owned_init(PyObject *module) {
+int glue_owned_init(PyObject *module) {
     if (!owned_type)
         owned_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     return owned_type ? PyModule_AddType(module, owned_type) : -1;

@@ -1,4 +1,4 @@
-"""The two compiled modules, connected to each other: `go` (the engine) and `native` (arrays and callbacks)."""
+"""The two compiled modules, connected to each other: `go` (the engine) and `glue` (arrays and callbacks)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import functools
 import os
 from pathlib import Path
 
-from .. import _native as native
+from .. import _glue as glue
 from .._gopy import pybind as go
 
-__all__ = ["go", "native", "open_backend"]
+__all__ = ["glue", "go", "open_backend"]
 
-native.init(go.NativeAPI())
+glue.init(go.GlueAPI())
 for (
     _name,
     _value,
