@@ -37,9 +37,10 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-static int64_t of_the_machine(int swap) {
-    char text[4096];
-    if (!text_of("/proc/meminfo", text, sizeof text))
+static int64_t of_the_machine(const char *root, int swap) {
+    char path[PATH_MAX], text[4096];
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    if (!text_of(path, text, sizeof text))
         return INT64_MAX;
     int64_t free = number_behind(text, "MemAvailable"), more = number_behind(text, "SwapFree");
     if (free < 0)
@@ -49,55 +50,61 @@ static int64_t of_the_machine(int swap) {
 
 /* What the two versions of control groups call things. */
 typedef struct {
-    const char *root, *limit, *used, *cached;
+    const char *folder, *limit, *used, *cached[2];
 } dialect;
 
-static const dialect first = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                              "memory.usage_in_bytes", "total_inactive_file"};
-static const dialect second = {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"};
+static const dialect first = {"/sys/fs/cgroup/memory",
+                              "memory.limit_in_bytes",
+                              "memory.usage_in_bytes",
+                              {"total_inactive_file", "total_active_file"}};
+static const dialect second = {
+    "/sys/fs/cgroup", "memory.max", "memory.current", {"inactive_file", "active_file"}};
 
 /* What one group leaves: its limit, less what is used and could not be dropped. */
-static int64_t of_group(const dialect *d, const char *group) {
+static int64_t of_group(const char *root, const dialect *d, const char *group) {
     char path[PATH_MAX], text[8192];
-    snprintf(path, sizeof path, "%s%s/%s", d->root, group, d->limit);
+    snprintf(path, sizeof path, "%s%s%s/%s", root, d->folder, group, d->limit);
     if (!text_of(path, text, sizeof text) || text[0] == 'm') /* "max" */
         return INT64_MAX;
-    int64_t limit = strtoll(text, NULL, 10);
-    snprintf(path, sizeof path, "%s%s/%s", d->root, group, d->used);
+    int64_t left = strtoll(text, NULL, 10);
+    snprintf(path, sizeof path, "%s%s%s/%s", root, d->folder, group, d->used);
     if (!text_of(path, text, sizeof text))
         return INT64_MAX;
-    int64_t used = strtoll(text, NULL, 10);
-    snprintf(path, sizeof path, "%s%s/memory.stat", d->root, group);
-    int64_t cached = text_of(path, text, sizeof text) ? number_behind(text, d->cached) : 0;
-    int64_t left = limit - used + (cached > 0 ? cached : 0);
+    left -= strtoll(text, NULL, 10);
+    snprintf(path, sizeof path, "%s%s%s/memory.stat", root, d->folder, group);
+    for (int i = 0; i < 2 && text_of(path, text, sizeof text); i++) {
+        int64_t cached = number_behind(text, d->cached[i]);
+        left += cached > 0 ? cached : 0;
+    }
     return left > 0 ? left : 0;
 }
 
 /* What a group and all above it leave. In a container the path may not lead anywhere, and the root
  * be the group itself. */
-static int64_t of_groups(const dialect *d, char *group) {
+static int64_t of_groups(const char *root, const dialect *d, char *group) {
     int64_t left = INT64_MAX;
     for (char *slash; (slash = strrchr(group, '/')); *slash = 0)
         if (slash[1])
-            left = least(left, of_group(d, group));
-    return least(left, of_group(d, ""));
+            left = least(left, of_group(root, d, group));
+    return least(left, of_group(root, d, ""));
 }
 
-static int64_t of_control_groups(void) {
-    char text[4096];
-    if (!text_of("/proc/self/cgroup", text, sizeof text))
+static int64_t of_control_groups(const char *root) {
+    char path[PATH_MAX], text[4096];
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    if (!text_of(path, text, sizeof text))
         return INT64_MAX;
     int64_t left = INT64_MAX;
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n"));) { /* NUMBER:CONTROLLERS:PATH */
-        char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
-        if (!path)
+        char *names = strchr(line, ':'), *group = names ? strchr(names + 1, ':') : NULL;
+        if (!group)
             continue;
-        *path++ = 0;
+        *group++ = 0;
         if (!names[1])
-            left = least(left, of_groups(&second, path));
+            left = least(left, of_groups(root, &second, group));
         else if (strstr(names, "memory"))
-            left = least(left, of_groups(&first, path));
+            left = least(left, of_groups(root, &first, group));
     }
     return left;
 }
@@ -112,6 +119,10 @@ static int64_t of_address_space(void) {
     return left > 0 ? left : 0;
 }
 
+int64_t tlg_memory_free_under(const char *root, int swap) {
+    return least(of_the_machine(root, swap), least(of_control_groups(root), of_address_space()));
+}
+
 int64_t tlg_memory_free(int swap) {
-    return least(of_the_machine(swap), least(of_control_groups(), of_address_space()));
+    return tlg_memory_free_under("", swap);
 }

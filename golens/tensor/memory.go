@@ -2,6 +2,7 @@
 package tensor
 
 /*
+#include <stdlib.h>
 #include "pool.h"
 */
 import "C"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // ErrOutOfMemory is returned when memory for a tensor could not be had, or could not fit.
@@ -31,6 +33,13 @@ func Available() int64 {
 		return math.MaxInt64
 	}
 	return free + resting
+}
+
+// freeUnder is what a system would give whose files lie in a folder.
+func freeUnder(folder string) int64 {
+	c := C.CString(folder)
+	defer C.free(unsafe.Pointer(c))
+	return int64(C.tlg_memory_free_under(c, 1))
 }
 
 // Fits reports an ErrOutOfMemory that names what, the bytes it needs and those there are, if it needs more than

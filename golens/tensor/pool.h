@@ -20,4 +20,6 @@ void tlg_pool_trim(void);
  * included if asked for, within the limits of its control groups and its address space. INT64_MAX
  * where it does not say. */
 int64_t tlg_memory_free(int swap);
+/* The same of a system whose /proc and /sys lie in another folder. */
+int64_t tlg_memory_free_under(const char *root, int swap);
 #endif

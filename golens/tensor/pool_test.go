@@ -1,9 +1,7 @@
 package tensor
 
 import (
-	"errors"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -172,26 +170,6 @@ func TestWhatNobodyUsesIsLetGo(t *testing.T) {
 	again.Release()
 	lasting.Release()
 	EmptyPool()
-}
-
-func TestWhatCannotFitIsRefused(t *testing.T) {
-	available := Available()
-	if available <= 0 {
-		t.Fatalf("%d bytes are available", available)
-	}
-	if err := Fits("a run", 1<<45); !errors.Is(err, ErrOutOfMemory) || !strings.Contains(err.Error(), "a run needs 35184372.1 MB (35184372088832 bytes), and ") {
-		t.Errorf("32 TiB: %v", err)
-	}
-	if err := Fits("a run", available/2); err != nil {
-		t.Error(err)
-	}
-	before := Count()
-	if _, err := New(Float32, 1<<40); !errors.Is(err, ErrOutOfMemory) {
-		t.Errorf("4 TiB: %v", err)
-	}
-	if got := Count(); got.Storages != before.Storages {
-		t.Errorf("%d storages are left of a refusal", got.Storages-before.Storages)
-	}
 }
 
 func BenchmarkTakeAndRelease(b *testing.B) {
