@@ -100,8 +100,8 @@ func holding(s *Storage) *engine {
 	e := &engine{storage: s}
 	bytes := int64(s.Len())
 	runtime.AddCleanup(e, func(s *Storage) {
-		heldBytes.Add(-bytes)
 		s.Release()
+		heldBytes.Add(-bytes)
 	}, s)
 	held, before := heldBytes.Add(bytes), collectedAt.Load()
 	if held < before {

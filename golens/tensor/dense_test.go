@@ -66,7 +66,30 @@ func each(shape []int, f func(at []int)) {
 
 func size(shape []int) int { n, _ := elements(shape); return n }
 
+// collected runs Go's collector until a condition holds.
+func collected(done func() bool) bool {
+	for range 200 {
+		runtime.GC()
+		if done() {
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
+// denses has a test that makes Denses leave none to be let go of while the next one counts.
+func denses(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !collected(func() bool { return heldBytes.Load() == 0 }) {
+			t.Errorf("%d bytes are held by Denses that nobody has", heldBytes.Load())
+		}
+	})
+}
+
 func TestDenseSharesMemory(t *testing.T) {
+	denses(t)
 	for _, c := range []struct {
 		what           string
 		shape, strides []int
@@ -116,6 +139,7 @@ func TestDenseSharesMemory(t *testing.T) {
 }
 
 func TestDenseOfEveryType(t *testing.T) {
+	denses(t)
 	for dt, kind := range denseTypes {
 		x, err := Zeros(dt, 2, 2)
 		d, err := released(t, x, err).Dense()
@@ -140,6 +164,7 @@ func TestDenseOfEveryType(t *testing.T) {
 }
 
 func TestWhatGorgoniaHasNot(t *testing.T) {
+	denses(t)
 	wide := float32s(t, 12, 3, 4)
 	half, err := New(BFloat16, 2)
 	released(t, half, err)
@@ -168,6 +193,7 @@ func TestWhatGorgoniaHasNot(t *testing.T) {
 }
 
 func TestFromDenseOfGoMemory(t *testing.T) {
+	denses(t)
 	values := []float64{0, 1, 2, 3, 4, 5}
 	plain := gorgonia.New(gorgonia.WithShape(2, 3), gorgonia.WithBacking(values))
 	lazy := plain.ShallowClone()
@@ -203,20 +229,8 @@ func TestFromDenseOfGoMemory(t *testing.T) {
 	}
 }
 
-// collected runs Go's collector until a condition holds.
-func collected(done func() bool) bool {
-	for range 200 {
-		runtime.GC()
-		if done() {
-			return true
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return false
-}
-
 func TestTheDenseHoldsTheMemory(t *testing.T) {
-	collected(func() bool { return heldBytes.Load() == 0 })
+	denses(t)
 	before := Count().Storages
 	x, err := FromFloat32s([]float32{0, 1, 2, 3, 4, 5}, 2, 3)
 	if err != nil {
@@ -254,6 +268,7 @@ func TestTheDenseHoldsTheMemory(t *testing.T) {
 }
 
 func TestManyDensesDoNotPileUp(t *testing.T) {
+	denses(t)
 	most := int64(0)
 	for range 200 {
 		x, err := New(Float32, 8<<20)
@@ -269,11 +284,11 @@ func TestManyDensesDoNotPileUp(t *testing.T) {
 	if most > 6*collectEvery {
 		t.Errorf("%d MB were held of 200 times 32 MB that nobody has", most>>20)
 	}
-	collected(func() bool { return heldBytes.Load() == 0 })
 	EmptyPool()
 }
 
 func TestGorgoniaComputesOnIt(t *testing.T) {
+	denses(t)
 	x := float32s(t, 6, 2, 3)
 	turned := view(t, x, 0, []int{3, 2}, []int{1, 3})
 	a, err := x.Dense()
@@ -332,6 +347,7 @@ func TestSixteenBits(t *testing.T) {
 }
 
 func TestSetDense(t *testing.T) {
+	denses(t)
 	x, err := New(BFloat16, 2, 2)
 	released(t, x, err)
 	turned := view(t, x, 0, []int{2, 2}, []int{1, 2})

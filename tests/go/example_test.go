@@ -225,7 +225,7 @@ func ExampleModel_cache() {
 
 // TestNothingLeft: a Go program that releases what it was given leaves nothing behind.
 func TestNothingLeft(t *testing.T) {
-	before := tensor.Count()
+	before := settled()
 	for range 3 {
 		m, err := openTiny()
 		if err != nil {
