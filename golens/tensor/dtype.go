@@ -49,8 +49,8 @@ const noDLPack = -1
 // Block is how many elements are stored together, and in how many bytes: 1 and its size for a plain dtype.
 func (d DType) Block() (length, bytes int) { return dtypes[d].length, dtypes[d].bytes }
 
-// Blocked reports whether elements are stored in blocks of more than one. Such a tensor is dense along its last axis,
-// which is a whole number of blocks; its other axes may have any strides that are.
+// Blocked reports whether elements are stored in blocks of more than one. Such a tensor is dense along one axis, the
+// last of a contiguous one, which is a whole number of blocks; its other axes may have any strides that are.
 func (d DType) Blocked() bool { return dtypes[d].length > 1 }
 
 // Bytes is what n elements take that lie one behind the other: whole blocks.

@@ -46,8 +46,8 @@ func (t *Tensor) lay(shape, strides []int) {
 // New makes an uninitialised contiguous tensor.
 func New(dt DType, shape ...int) (*Tensor, error) {
 	n, err := elements(shape)
-	if err == nil {
-		err = checkBlocks(dt, shape, nil)
+	if err == nil && n > 0 {
+		err = checkBlocks(dt, shape, RowMajor(shape))
 	}
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func checkBounds(bytes, byteOffset int, dt DType, shape, strides []int) error {
 	last := 0
 	for i, n := range shape {
 		if n == 0 {
-			return checkBlocks(dt, shape, nil)
+			return nil
 		}
 		if strides[i] < 0 {
 			return fmt.Errorf("%w: negative stride %d", ErrShape, strides[i])
@@ -136,21 +136,23 @@ func checkBounds(bytes, byteOffset int, dt DType, shape, strides []int) error {
 	return nil
 }
 
-// checkBlocks: the last axis of a blocked tensor is dense and whole blocks, and its rows lie whole blocks apart. nil
-// strides are contiguous.
+// checkBlocks: one axis of a blocked tensor is dense and whole blocks, and what the others count lies whole blocks apart.
 func checkBlocks(dt DType, shape, strides []int) error {
 	length, _ := dt.Block()
 	if length == 1 {
 		return nil
 	}
-	last := len(shape) - 1
-	if last < 0 || shape[last]%length != 0 {
-		return fmt.Errorf("%w: %s has blocks of %d along the last axis, which do not fill %v", ErrShape, dt, length, shape)
-	}
-	for i, stride := range strides {
-		if i == last && stride != 1 || i < last && shape[i] > 1 && stride%length != 0 {
-			return fmt.Errorf("%w: %s has blocks of %d along the last axis, which strides %v of %v would take apart", ErrShape, dt, length, strides, shape)
+	along := 0
+	for i, n := range shape {
+		switch {
+		case strides[i] == 1 && n%length == 0:
+			along++
+		case n > 1 && strides[i]%length != 0:
+			return fmt.Errorf("%w: %s has blocks of %d, which shape %v strides %v would take apart", ErrShape, dt, length, shape, strides)
 		}
+	}
+	if along != 1 {
+		return fmt.Errorf("%w: %s has blocks of %d along one axis, which shape %v strides %v does not have", ErrShape, dt, length, shape, strides)
 	}
 	return nil
 }

@@ -34,6 +34,42 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
+// BenchmarkGemmForms multiplies SmolLM2's shapes, and one of GPT-2's whose B is [K, N], from every form. GB/s counts what
+// is stored, so that forms are compared by their times.
+func BenchmarkGemmForms(b *testing.B) {
+	r := rand.New(rand.NewSource(1))
+	for _, s := range []struct {
+		n, k  int
+		trans bool
+	}{{1536, 576, true}, {576, 1536, true}, {576, 576, true}, {49152, 576, true}, {3072, 768, false}, {2304, 768, false}} {
+		for _, f := range formCases {
+			if f.length > 1 && !s.trans {
+				continue
+			}
+			w := make([]byte, s.n*s.k/f.length*f.bytes)
+			copy(w, newStored(r, f.form, 8, 1024, 0).raw)
+			for i := 8 * 1024 / f.length * f.bytes; i < len(w); i *= 2 {
+				copy(w[i:], w[:i])
+			}
+			for _, m := range []int{1, 4, 16, 128} {
+				x, y := uniform(r, m*s.k), make([]float32, m*s.n)
+				g := Gemm{M: m, N: s.n, K: s.k, A: ptr(x), LDA: s.k, Form: f.form, B: ptr(w), LDB: s.n, C: ptr(y), LDC: s.n}
+				if s.trans {
+					g.LDB, g.TransB = s.k, true
+				}
+				b.Run(fmt.Sprintf("N%d/K%d/trans=%v/M%d/%s", s.n, s.k, s.trans, m, f.name), func(b *testing.B) {
+					for b.Loop() {
+						if err := g.Run(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(len(w))*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+				})
+			}
+		}
+	}
+}
+
 // BenchmarkAttention is one layer of twelve heads of 64.
 func BenchmarkAttention(b *testing.B) {
 	for _, s := range [][3]int{{1, 1, 100}, {1, 1, 1000}, {1, 16, 16}, {1, 128, 128}, {8, 64, 64}, {1, 512, 512}, {1, 2048, 2048}} {

@@ -58,6 +58,8 @@ void tlg_for(long units, double work, tlg_unit fn, void *ctx);
 
 // c[i] += a[i], on the calling thread.
 void tlg_add_here(long n, float *c, const float *a);
+// y[i] = x[i], of whatever form, on the calling thread.
+void tlg_widen_here(int form, long n, const void *x, float *y);
 
 // At least `bytes` of memory aligned to 64, owned by the calling thread and valid until it asks for
 // the same slot again. Returns NULL when there is no memory.

@@ -16,15 +16,16 @@ static void empty_product(const tlg_product *g) {
 }
 
 // Streaming over whole rows of B wins where its rows do not begin on cache lines: for a few rows of
-// A if only the first does not, for more if each begins elsewhere.
+// A if only the first does not, for more if each begins elsewhere. Of other forms than float32 it
+// spares the packing.
 static int streams(const tlg_product *g) {
-    long most = g->ldb % 16 ? 40 : (uintptr_t)g->B % 64 ? 3 : 1;
+    long most = g->form != TLG_F32 || g->ldb % 16 ? 40 : (uintptr_t)g->B % 64 ? 3 : 1;
     return !g->trans && g->M <= most;
 }
 
-int tlg_gemm(long M, long N, long K, const float *A, long lda, const float *B, long ldb, int transB,
-             float *C, long ldc, const float *bias, const float *residual, long ldr) {
-    tlg_product g = {M, N, K, A, lda, B, ldb, transB, C, ldc, bias, residual, ldr};
+int tlg_gemm(long M, long N, long K, const float *A, long lda, int form, const void *B, long ldb,
+             int transB, float *C, long ldc, const float *bias, const float *residual, long ldr) {
+    tlg_product g = {M, N, K, A, lda, form, B, ldb, transB, C, ldc, bias, residual, ldr};
     if (M <= 0 || N <= 0)
         return 0;
     if (K <= 0) {

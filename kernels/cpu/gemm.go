@@ -17,10 +17,14 @@ const rowsForOneDNN = 64
 // A, C and Residual have rows LDA, LDC and LDR apart. B is [K, N], or [N, K] if TransB, with rows LDB
 // apart, so that slices of columns and rows of a larger matrix can be given. Bias and Residual may be
 // nil. C must not overlap any input, Residual included.
+//
+// B is stored in Form, float32 if that is not set, and widened as it is read: the bits are those of the
+// product with Widen's result. Blocks lie along K, so that B has to be [N, K].
 type Gemm struct {
 	M, N, K        int
 	A              unsafe.Pointer
 	LDA            int
+	Form           Form
 	B              unsafe.Pointer
 	LDB            int
 	TransB         bool
@@ -32,15 +36,15 @@ type Gemm struct {
 
 // Run computes the product. Its only error is ErrNoMemory.
 func (g *Gemm) Run() error {
-	if g.M >= rowsForOneDNN && !g.TransB {
+	if g.M >= rowsForOneDNN && !g.TransB && g.Form == Float32 {
 		oneDNN.Do(func() { _ = openOneDNN("") }) // without it, own kernels serve
 	}
 	return status(C.tlg_gemm(C.long(g.M), C.long(g.N), C.long(g.K), (*C.float)(g.A), C.long(g.LDA),
-		(*C.float)(g.B), C.long(g.LDB), boolInt(g.TransB), (*C.float)(g.C), C.long(g.LDC),
+		C.int(g.Form), g.B, C.long(g.LDB), boolInt(g.TransB), (*C.float)(g.C), C.long(g.LDC),
 		(*C.float)(g.Bias), (*C.float)(g.Residual), C.long(g.LDR)))
 }
 
-// RunFloat64 computes the product of matrices of float64, each element one chain of fused multiply-adds along K. Its
+// RunFloat64 computes the product of matrices of float64 (Form is not looked at), each element one chain of fused multiply-adds along K. Its
 // only error is ErrNoMemory.
 func (g *Gemm) RunFloat64() error {
 	return status(C.tlg_gemm_f64(C.long(g.M), C.long(g.N), C.long(g.K), (*C.double)(g.A), C.long(g.LDA),

@@ -1,12 +1,13 @@
 // What the GEMM files share.
 #pragma once
-#include "cpu.h"
+#include "form.h"
 
 typedef struct {
     long M, N, K;
     const float *A;
     long lda;
-    const float *B;
+    int form; // how B is stored; all else is float32
+    const void *B;
     long ldb;
     int trans; // B is [N, K]
     float *C;

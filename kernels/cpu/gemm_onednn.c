@@ -84,7 +84,7 @@ static int agrees_at_start(void) {
     int same = 1;
     for (size_t i = 0; same && i < sizeof shapes / sizeof *shapes; i++) {
         long M = shapes[i][0], N = shapes[i][1], K = shapes[i][2];
-        tlg_product g = {M, N, K, a, K, b, N, 0, c, N, NULL, NULL, 0};
+        tlg_product g = {M, N, K, a, K, TLG_F32, b, N, 0, c, N, NULL, NULL, 0};
         tlg_product own = g;
         own.C = d;
         same = call(&g) == 0 && tlg_gemm_panel(&own) == 0 && equal_rows(c, N, d, N, M, N);
@@ -145,7 +145,7 @@ static int agrees_in_sample(const tlg_product *g) {
         s.M = 3;
         s.N = n;
         s.lda *= step;
-        s.B += g->trans ? col * g->ldb : col;
+        s.B = tlg_at(g->form, g->B, g->trans ? col * g->ldb : col);
         s.C = own;
         s.ldc = n;
         if (tlg_gemm_panel(&s) || !equal_rows(g->C + col, step * g->ldc, own, n, 3, n))
@@ -186,7 +186,7 @@ static tlg_product part_of(const job *j, long u) {
     g.N = (x + 1 == j->across ? g.N : (x + 1) * g.N / j->across & ~15L) - col;
     g.M = (y + 1) * g.M / j->down - row;
     g.A += row * g.lda;
-    g.B += g.trans ? col * g.ldb : col;
+    g.B = tlg_at(g.form, g.B, g.trans ? col * g.ldb : col);
     g.C += row * g.ldc + col;
     if (g.bias)
         g.bias += col;
@@ -227,7 +227,7 @@ static void unit(void *p, long u) {
 }
 
 int tlg_onednn_suits(const tlg_product *g) {
-    return !g->trans && g->M >= ROWS_A_PART && g->N >= SAMPLE && g->K >= 64;
+    return g->form == TLG_F32 && !g->trans && g->M >= ROWS_A_PART && g->N >= SAMPLE && g->K >= 64;
 }
 
 int tlg_gemm_onednn(const tlg_product *g) {

@@ -58,6 +58,7 @@ int tlg_gemm_panel(const tlg_product *g) {
 }
 
 #else
+#include "widen_lanes.h"
 
 #if TLG_ISA == TLG_ISA_AVX512
 #define NV 2
@@ -86,26 +87,53 @@ TLG_FN static void FN(pack_a)(const job *j, long i) {
             d[r] = a[r * g->lda + k];
 }
 
-// Rows k0 .. k0+kc of panel p as d[k][32]; columns past N are zero.
-TLG_FN static void FN(pack_b)(const tlg_product *g, long p, long k0, long kc, float *d) {
-    long n0 = p * NR, n = tlg_min(NR, g->N - n0), k = 0;
-    if (!g->trans) {
-        const float *s = g->B + k0 * g->ldb + n0;
-        for (; k < kc; k++, s += g->ldb, d += NR) {
-            v_store(d, v_loadn(s, tlg_min(n, 16)));
-            v_store(d + 16, n > 16 ? v_loadn(s + 16, n - 16) : v_set1(0));
+// Columns n0 .. n0+n of plain B, n <= 16, and of its rows k0 .. k0+kc, as d[k][32]; the rest of 16
+// are zero.
+TLG_FN TLG_INLINE void FN(pack_plain)(const int form, const tlg_product *g, long n0, long n,
+                                      long k0, long kc, float *d) {
+    const void *b = tlg_at(form, g->B, k0 * g->ldb + n0);
+    for (long k = 0; k < kc; k++)
+        v_store(d + k * NR, FN(lanes_n)(form, tlg_at(form, b, k * g->ldb), n));
+}
+
+// The same of B stored [N, K]; the rest of 16 are of no account.
+TLG_FN TLG_INLINE void FN(pack_turned)(const int form, const tlg_product *g, long n0, long n,
+                                       long k0, long kc, float *d) {
+    enum { UNROLL = TLG_ISA == TLG_ISA_PLAIN ? 1 : 16 }; // there a lane operation is a loop already
+    const void *b = tlg_at(form, g->B, n0 * g->ldb);
+    FN(strip) s;
+    for (long k = k0, kk; k < k0 + kc; k += kk, d += kk * NR) {
+        kk = tlg_min(16, k0 + kc - k);
+        if (form == TLG_F32 && kk == 16 && n == 16) {
+            v_tr16((const float *)b + k, g->ldb, d, NR);
+            continue;
         }
-        return;
+        if (FN(turns_at)(form, k, k0))
+            FN(turn)(form, &s, b, g->ldb, k, n, kk);
+        if (kk == 16) {
+#pragma GCC unroll UNROLL
+            for (int i = 0; i < 16; i++)
+                v_store(d + i * NR, FN(lanes)(form, &s, k, i));
+        } else {
+            for (int i = 0; i < kk; i++)
+                v_store(d + i * NR, FN(lanes)(form, &s, k, i));
+        }
     }
-    const float *s = g->B + n0 * g->ldb + k0;
-    if (n == NR)
-        for (; k + 16 <= kc; k += 16) {
-            v_tr16(s + k, g->ldb, d + k * NR, NR);
-            v_tr16(s + 16 * g->ldb + k, g->ldb, d + k * NR + 16, NR);
+}
+
+// Rows k0 .. k0+kc of panel p as d[k][32].
+TLG_FN static void FN(pack_b)(const tlg_product *g, long p, long k0, long kc, float *d) {
+    for (long c = 0; c < NR; c += 16, d += 16) {
+        long n0 = p * NR + c, n = tlg_min(16, g->N - n0);
+        if (n <= 0) {
+            for (long k = 0; k < kc; k++)
+                v_store(d + k * NR, v_set1(0));
+        } else if (g->trans) {
+            TLG_EACH_FORM(g->form, FN(pack_turned)(FORM, g, n0, n, k0, kc, d))
+        } else {
+            TLG_EACH_DENSE_FORM(g->form, FN(pack_plain)(FORM, g, n0, n, k0, kc, d))
         }
-    for (; k < kc; k++)
-        for (long c = 0; c < NR; c++)
-            d[k * NR + c] = c < n ? s[c * g->ldb + k] : 0;
+    }
 }
 
 // What a register tile computes: MR rows from row `row`, columns from `col`, `n` of them valid.
@@ -115,8 +143,8 @@ typedef struct {
     const float *a, *b;
     long ldb;
     int first, last;
-    const float *ahead; // where the next block of B lies: part of it is fetched into L2 meanwhile
-    long outer, inner, also[2]; // the first line of it is at outer*i + inner*j; so many floats on
+    const char *ahead; // where the next block of B lies: part of it is fetched into L2 meanwhile
+    long outer, inner, also[2]; // the first line of it is at outer*i + inner*j; so many bytes on
                                 // lie two more (the same again, where there are none)
 } FN(tile);
 
@@ -146,7 +174,7 @@ TLG_FN TLG_INLINE void FN(run_tile)(const int MR, const FN(tile) * t) {
     long k = 0, ldb = t->ldb;
     if (t->ahead)
         for (int o = 0; o < 16; o++) {
-            const float *p = t->ahead + o * t->outer;
+            const char *p = t->ahead + o * t->outer;
             for (long i = 0; i < t->kc / 16; i++, k++, p += t->inner, a += MR, b += ldb) {
                 __builtin_prefetch(p, 0, 2);
                 __builtin_prefetch(p + t->also[0], 0, 2);
@@ -209,22 +237,24 @@ TLG_FN static void FN(panel_unit)(const job *j, long group, long chunk, float *p
     for (long k0 = 0, kc; k0 < g->K; k0 += kc) {
         kc = tlg_kblock(g->K - k0);
         for (long p = p0; p < p1; p++) {
-            int direct = !g->trans && (p + 1) * NR <= g->N;
+            int direct = g->form == TLG_F32 && !g->trans && (p + 1) * NR <= g->N;
             if (!direct)
                 FN(pack_b)(g, p, k0, kc, panel);
-            const float *b = direct ? g->B + k0 * g->ldb + p * NR : panel;
+            const float *wide = g->B, *b = direct ? wide + k0 * g->ldb + p * NR : panel;
             FN(tile) t = {.g = g, .kc = kc, .first = k0 == 0, .last = k0 + kc == g->K};
             long next_p = p + 1 < p1 ? p + 1 : p0, next_k = p + 1 < p1 ? k0 : k0 + kc;
-            const float *next = NULL;
+            const char *next = NULL;
             if (next_k + kc <= g->K && (next_p + 1) * NR <= g->N && kc >= 16)
-                next = g->trans ? g->B + next_p * NR * g->ldb + next_k
-                                : g->B + next_k * g->ldb + next_p * NR;
+                next = tlg_at(g->form, g->B,
+                              g->trans ? next_p * NR * g->ldb + next_k
+                                       : next_k * g->ldb + next_p * NR);
             t.ldb = direct ? g->ldb : NR;
-            t.inner = g->trans ? 16 : g->ldb;
-            t.outer = g->trans ? g->ldb : kc / 16 * g->ldb;
+            const long row = tlg_bytes(g->form, g->ldb), some = tlg_bytes(g->form, 32) / 2;
+            t.inner = g->trans ? some : row;
+            t.outer = g->trans ? row : kc / 16 * row;
             // Half of it while the first block of rows runs, half during the second. Rows of plain
             // B may begin within a cache line, and so touch three.
-            long half = g->trans ? 16 * g->ldb : 16, end = g->trans ? 0 : NR - 1;
+            long half = g->trans ? 16 * row : some, end = g->trans ? 0 : 2 * some - 1;
             t.also[0] = b1 - b0 == 1 ? half : 0;
             t.also[1] = end;
             for (long i = b0; i < b1; i++) {

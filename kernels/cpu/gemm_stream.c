@@ -32,6 +32,7 @@ int tlg_gemm_stream(const tlg_product *g) {
 }
 
 #else
+#include "widen_lanes.h"
 
 // KG rows of B by NV registers are held at a time.
 #if TLG_ISA == TLG_ISA_AVX512
@@ -46,17 +47,17 @@ int tlg_gemm_stream(const tlg_product *g) {
 #endif
 
 // acc[r][j..] += x[r][q] * b[q][j..] for nv registers from column j; the last holds `tail` lanes.
-TLG_FN TLG_INLINE void FN(tile)(const int nv, long M, long kk, const float *x, const float *b,
-                                long ldb, const float *ahead, float *acc, long lda, int fresh,
-                                long tail) {
+TLG_FN TLG_INLINE void FN(tile)(const int form, const int nv, long M, long kk, const float *x,
+                                const void *b, long ldb, const void *ahead, float *acc, long lda,
+                                int fresh, long tail) {
     vf w[KG][NV];
 #pragma GCC unroll 8
     for (int q = 0; q < KG; q++)
 #pragma GCC unroll 2
         for (int v = 0; v < nv; v++) {
-            __builtin_prefetch(ahead + q * ldb + v * 16);
-            w[q][v] = tail < 16 ? v_loadn(b + q * ldb + v * 16, q < kk ? tail : 0)
-                                : v_load(b + (q < kk ? q : 0) * ldb + v * 16);
+            __builtin_prefetch(tlg_at(form, ahead, q * ldb + v * 16));
+            const void *p = tlg_at(form, b, (q < kk ? q : 0) * ldb + v * 16);
+            w[q][v] = tail < 16 ? FN(lanes_n)(form, p, tail) : FN(lanes_at)(form, p);
         }
     for (long r = 0; r < M; r++, x += KG, acc += lda) {
         vf a[NV];
@@ -113,32 +114,43 @@ TLG_FN static void FN(flush)(const tlg_product *g, long n0, long n, const float 
 }
 
 // kk <= KG rows of b over all n columns.
-TLG_FN TLG_INLINE void FN(group)(long M, long n, long kk, const float *x, const float *b, long ldb,
-                                 const float *ahead, float *acc, long lda, int fresh) {
+TLG_FN TLG_INLINE void FN(group)(const int form, long M, long n, long kk, const float *x,
+                                 const void *b, long ldb, const void *ahead, float *acc, long lda,
+                                 int fresh) {
+#define TILE(nv, tail)                                                                             \
+    FN(tile)(form, nv, M, kk, x, tlg_at(form, b, j), ldb, tlg_at(form, ahead, j), acc + j, lda,    \
+             fresh, tail)
     long j = 0;
     for (; j + 16 * NV <= n; j += 16 * NV)
-        FN(tile)(NV, M, kk, x, b + j, ldb, ahead + j, acc + j, lda, fresh, 16);
+        TILE(NV, 16);
     for (; j + 16 <= n; j += 16)
-        FN(tile)(1, M, kk, x, b + j, ldb, ahead + j, acc + j, lda, fresh, 16);
+        TILE(1, 16);
     if (j < n)
-        FN(tile)(1, M, kk, x, b + j, ldb, ahead + j, acc + j, lda, fresh, n - j);
+        TILE(1, n - j);
+#undef TILE
 }
 
-TLG_FN static void FN(stream)(const tlg_product *g, long n0, long n, long width, float *mem) {
+TLG_FN TLG_INLINE void FN(stream_of)(const int form, const tlg_product *g, long n0, long n,
+                                     long width, float *mem) {
     float *acc = mem, *xa = mem + g->M * width;
     for (long k0 = 0, kc; k0 < g->K; k0 += kc) {
         kc = tlg_kblock(g->K - k0);
         FN(pack_rows)(g, k0, kc, xa);
         for (long k = 0; k < kc; k += KG) {
-            const float *b = g->B + (k0 + k) * g->ldb + n0, *x = xa + k * g->M;
-            const float *ahead = k0 + k + 2 * KG <= g->K ? b + KG * g->ldb : b;
+            const void *b = tlg_at(form, g->B, (k0 + k) * g->ldb + n0);
+            const void *ahead = k0 + k + 2 * KG <= g->K ? tlg_at(form, b, KG * g->ldb) : b;
+            const float *x = xa + k * g->M;
             if (kc - k >= KG)
-                FN(group)(g->M, n, KG, x, b, g->ldb, ahead, acc, width, k == 0);
+                FN(group)(form, g->M, n, KG, x, b, g->ldb, ahead, acc, width, k == 0);
             else
-                FN(group)(g->M, n, kc - k, x, b, g->ldb, ahead, acc, width, k == 0);
+                FN(group)(form, g->M, n, kc - k, x, b, g->ldb, ahead, acc, width, k == 0);
         }
         FN(flush)(g, n0, n, acc, width, k0 == 0, k0 + kc == g->K);
     }
+}
+
+TLG_FN static void FN(stream)(const tlg_product *g, long n0, long n, long width, float *mem) {
+    TLG_EACH_DENSE_FORM(g->form, FN(stream_of)(FORM, g, n0, n, width, mem))
 }
 
 #undef KG

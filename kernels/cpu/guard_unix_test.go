@@ -12,8 +12,19 @@ import (
 // guarded returns n random floats that end where readable memory ends, as a mapped file may.
 func guarded(t *testing.T, r *rand.Rand, n int) []float32 {
 	t.Helper()
+	mem := guardedBytes(t, 4*n)
+	s := unsafe.Slice((*float32)(ptr(mem)), n)
+	for i := range s {
+		s[i] = r.Float32()*2 - 1
+	}
+	return s
+}
+
+// guardedBytes returns n bytes that end where readable memory ends.
+func guardedBytes(t *testing.T, n int) []byte {
+	t.Helper()
 	page := syscall.Getpagesize()
-	size := (4*n + page - 1) / page * page
+	size := (n + page - 1) / page * page
 	mem, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
@@ -22,11 +33,7 @@ func guarded(t *testing.T, r *rand.Rand, n int) []float32 {
 	if err := syscall.Mprotect(mem[size:], syscall.PROT_NONE); err != nil {
 		t.Fatal(err)
 	}
-	s := unsafe.Slice((*float32)(unsafe.Pointer(&mem[size-4*n])), n)
-	for i := range s {
-		s[i] = r.Float32()*2 - 1
-	}
-	return s
+	return mem[size-n : size]
 }
 
 // Nothing is read or written past the end of a tensor: it would be a fault.
@@ -63,5 +70,34 @@ func TestNothingReachesPastTheEnd(t *testing.T) {
 		CrossEntropy(ptr(make([]float32, 3)), ptr(x), 37, ptr([]int64{0, 1, 36}), 3, 37)
 		Widen(Float16, ptr(y), ptr(guarded(t, r, 56)), 3*37)
 		Narrow(Float16, ptr(guarded(t, r, 56)), ptr(x), 3*37)
+	})
+}
+
+// Nor past the end of a matrix in another form, whichever kernel reads it.
+func TestNothingReachesPastTheEndOfForms(t *testing.T) {
+	r := rand.New(rand.NewSource(101))
+	eachISA(t, func(t *testing.T) {
+		for _, f := range formCases[1:] {
+			for _, n := range []int{1, 17, 33, 64, 100} {
+				for _, k := range []int{7, 32, 64, 100, 416} {
+					if k%f.length != 0 {
+						continue
+					}
+					s := newStored(r, f.form, n, k, 0)
+					raw := guardedBytes(t, len(s.raw))
+					copy(raw, s.raw)
+					s.raw = raw
+					for _, m := range []int{1, 2, 16, 41} {
+						s.sameAsWidened(t, r, m, true, true, columnSlice{0, n, 0, k})
+						if f.length == 1 {
+							s.sameAsWidened(t, r, m, false, true, columnSlice{0, k, 0, n})
+						}
+					}
+					y := guarded(t, r, n*k)
+					Widen(f.form, ptr(y), ptr(raw), n*k)
+					sameBits(t, f.name+" widened", y, s.wide)
+				}
+			}
+		}
 	})
 }

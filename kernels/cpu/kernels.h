@@ -19,8 +19,12 @@ const char *tlg_onednn_open(const char *path);
 enum { TLG_ONEDNN_NONE, TLG_ONEDNN_UNCHECKED, TLG_ONEDNN_SAME, TLG_ONEDNN_OTHER };
 int tlg_onednn_state(void);
 
-int tlg_gemm(long M, long N, long K, const float *A, long lda, const float *B, long ldb, int transB,
-             float *C, long ldc, const float *bias, const float *residual, long ldr);
+// How a matrix is stored: as numbers, or in GGUF's blocks along its rows. Leading dimensions count
+// values.
+enum { TLG_F32, TLG_BF16, TLG_F16, TLG_Q8_0, TLG_Q4_1 };
+
+int tlg_gemm(long M, long N, long K, const float *A, long lda, int form, const void *B, long ldb,
+             int transB, float *C, long ldc, const float *bias, const float *residual, long ldr);
 
 int tlg_gemm_f64(long M, long N, long K, const double *A, long lda, const double *B, long ldb,
                  int transB, double *C, long ldc, const double *bias, const double *residual,
@@ -83,17 +87,16 @@ void tlg_scale(long n, float s, const float *a, float *c);
 void tlg_add_rows(long rows, long n, const float *a, long lda, const float *row, float *c,
                   long ldc);
 
-void tlg_gather(long rows, long n, const float *table, long ldt, const int64_t *ids,
+void tlg_gather(long rows, long n, int form, const void *table, long ldt, const int64_t *ids,
                 const float *add, long ld_add, float *out, long ldo);
 void tlg_cross_entropy(long rows, long n, const float *logits, long ldl, const int64_t *targets,
                        float *loss);
 
-enum { TLG_BF16 = 0, TLG_F16 = 1 };
-void tlg_widen(int kind, long n, const uint16_t *x, float *y);
-void tlg_narrow(int kind, long n, const float *x, uint16_t *y);
-void tlg_widen_rows(int kind, long rows, long cols, const uint16_t *x, long ldx, float *y,
-                    long ldy);
-void tlg_narrow_rows(int kind, long rows, long cols, const float *x, long ldx, uint16_t *y,
+void tlg_widen(int form, long n, const void *x, float *y);
+void tlg_widen_rows(int form, long rows, long cols, const void *x, long ldx, float *y, long ldy);
+// To the forms of 16 bits.
+void tlg_narrow(int form, long n, const float *x, uint16_t *y);
+void tlg_narrow_rows(int form, long rows, long cols, const float *x, long ldx, uint16_t *y,
                      long ldy);
 
 #define TLG_MAX_DIMS 6

@@ -12,12 +12,15 @@
 #define TLG_CAT(a, b) TLG_CAT2(a, b)
 #define FN(name) TLG_CAT(name, TLG_SUFFIX)
 
-#define vf FN(vf)           // 16 float32
-#define vm FN(vm)           // 16 truth values
-#define vd FN(vd)           // 16 float64
-#define v_set1 FN(v_set1)   // every lane x
-#define v_load FN(v_load)   // unaligned
-#define v_loadn FN(v_loadn) // the first n lanes (16 if n is more); the rest 0
+#define vf FN(vf)                   // 16 float32
+#define vi FN(vi)                   // 16 words of 32 bits
+#define vm FN(vm)                   // 16 truth values
+#define vd FN(vd)                   // 16 float64
+#define v_set1 FN(v_set1)           // every lane x
+#define v_load FN(v_load)           // unaligned
+#define v_loadn FN(v_loadn)         // the first n lanes (16 if n is more); the rest 0
+#define v_load_bf16 FN(v_load_bf16) // 16 values, exact
+#define v_load_f16 FN(v_load_f16)
 #define v_store FN(v_store)
 #define v_storen FN(v_storen)
 #define v_add FN(v_add)
@@ -35,12 +38,23 @@
 #define v_lt FN(v_lt)         // false where either is NaN
 #define v_le FN(v_le)
 #define v_nan FN(v_nan)
-#define v_head FN(v_head) // the first n lanes
-#define v_sel FN(v_sel)   // m ? a : b
-#define v_bits FN(v_bits) // one bit a lane
-#define v_sum FN(v_sum)   // by halves: (l, l+8), (l, l+4), (l, l+2), (l, l+1)
-#define v_top FN(v_top)   // the largest lane; no promise where there is a NaN
-#define v_tr16 FN(v_tr16) // d[k*ldd + n] = s[n*lds + k], 16 x 16
+#define v_head FN(v_head)         // the first n lanes
+#define v_sel FN(v_sel)           // m ? a : b
+#define v_bits FN(v_bits)         // one bit a lane
+#define v_sum FN(v_sum)           // by halves: (l, l+8), (l, l+4), (l, l+2), (l, l+1)
+#define v_top FN(v_top)           // the largest lane; no promise where there is a NaN
+#define v_tr16 FN(v_tr16)         // d[k*ldd + n] = s[n*lds + k], 16 x 16
+#define v_tr16_u16 FN(v_tr16_u16) // the same of 16 bits, where ldd is 16
+// w[c], for c < 4: word c of each of 16 rows of 16 bytes, which lie so many bytes apart.
+#define v_turn_words FN(v_turn_words)
+#define v_low4 FN(v_low4) // the lower four bits of each byte
+#define v_high4 FN(v_high4)
+#define v_byte FN(v_byte)         // byte j < 4 of each word, an unsigned integer
+#define v_top_byte FN(v_top_byte) // the same, signed, times 2^24
+#define v_low_bf16 FN(v_low_bf16) // the lower half of each word
+#define v_high_bf16 FN(v_high_bf16)
+#define v_low_f16 FN(v_low_f16)
+#define v_high_f16 FN(v_high_f16)
 #define vd_zero FN(vd_zero)
 #define vd_addf FN(vd_addf) // a + (double) b
 #define vd_sum FN(vd_sum)   // the order of v_sum

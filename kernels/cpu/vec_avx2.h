@@ -1,5 +1,5 @@
 // Lane operations on AVX2 and FMA: two registers of eight.
-#include "cpu.h"
+#include "vec_x86.h"
 
 #define V TLG_FN TLG_INLINE
 
@@ -9,6 +9,9 @@ typedef struct {
 typedef struct {
     __m256d d[4];
 } vd;
+typedef struct {
+    __m256i a, b;
+} vi;
 typedef struct {
     __m256 a, b;
 } vm;
@@ -28,6 +31,15 @@ V vf v_loadn(const float *p, long n) {
     if (n >= 16)
         return v_load(p);
     return FN(mk)(_mm256_maskload_ps(p, FN(below)(n)), _mm256_maskload_ps(p + 8, FN(below)(n - 8)));
+}
+V __m256 FN(from_bf16)(const uint16_t *p) {
+    __m256i u = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+}
+V vf v_load_bf16(const uint16_t *p) { return FN(mk)(FN(from_bf16)(p), FN(from_bf16)(p + 8)); }
+V vf v_load_f16(const uint16_t *p) {
+    return FN(mk)(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
+                  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8))));
 }
 V void v_store(float *p, vf x) {
     _mm256_storeu_ps(p, x.a);
@@ -137,6 +149,71 @@ V void v_tr16(const float *s, long lds, float *d, long ldd) {
     FN(tr8)(s + 8 * lds, lds, d + 8, ldd);
     FN(tr8)(s + 8 * lds + 8, lds, d + 8 * ldd + 8, ldd);
 }
+V vi FN(mki)(__m256i a, __m256i b) {
+    vi r = {a, b};
+    return r;
+}
+// Rows p and p + 4*step.
+V __m256i FN(two_rows)(const uint8_t *p, long step) {
+    __m128i a = _mm_loadu_si128((const __m128i *)p);
+    __m128i b = _mm_loadu_si128((const __m128i *)(p + 4 * step));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+}
+V void FN(turn8)(const uint8_t *p, long step, __m256i *w) {
+    __m256i a = FN(two_rows)(p, step), b = FN(two_rows)(p + step, step);
+    __m256i c = FN(two_rows)(p + 2 * step, step), d = FN(two_rows)(p + 3 * step, step);
+    __m256i e = _mm256_unpacklo_epi32(a, b), f = _mm256_unpacklo_epi32(c, d);
+    __m256i g = _mm256_unpackhi_epi32(a, b), h = _mm256_unpackhi_epi32(c, d);
+    w[0] = _mm256_unpacklo_epi64(e, f);
+    w[1] = _mm256_unpackhi_epi64(e, f);
+    w[2] = _mm256_unpacklo_epi64(g, h);
+    w[3] = _mm256_unpackhi_epi64(g, h);
+}
+V void v_turn_words(const uint8_t *p, long step, vi *w) {
+    __m256i a[4], b[4];
+    FN(turn8)(p, step, a);
+    FN(turn8)(p + 8 * step, step, b);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++)
+        w[c] = FN(mki)(a[c], b[c]);
+}
+V vi v_low4(vi w) {
+    __m256i low = _mm256_set1_epi8(15);
+    return FN(mki)(_mm256_and_si256(w.a, low), _mm256_and_si256(w.b, low));
+}
+V vi v_high4(vi w) { return v_low4(FN(mki)(_mm256_srli_epi16(w.a, 4), _mm256_srli_epi16(w.b, 4))); }
+// Byte j of each word, moved to place `to` of it; the others 0.
+V vi FN(pick)(vi w, long j, int to) {
+    __m256i lanes = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
+    __m256i from = _mm256_add_epi32(lanes, _mm256_set1_epi32((int)j));
+    from = to ? _mm256_or_si256(_mm256_slli_epi32(from, 24), _mm256_set1_epi32(0x808080))
+              : _mm256_or_si256(from, _mm256_set1_epi32((int)0x80808000));
+    return FN(mki)(_mm256_shuffle_epi8(w.a, from), _mm256_shuffle_epi8(w.b, from));
+}
+V vf FN(integers)(vi w) { return FN(mk)(_mm256_cvtepi32_ps(w.a), _mm256_cvtepi32_ps(w.b)); }
+V vf v_byte(vi w, long j) { return FN(integers)(FN(pick)(w, j, 0)); }
+V vf v_top_byte(vi w, long j) { return FN(integers)(FN(pick)(w, j, 3)); }
+V vf FN(as_floats)(__m256i a, __m256i b) {
+    return FN(mk)(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+}
+V vf v_low_bf16(vi w) {
+    return FN(as_floats)(_mm256_slli_epi32(w.a, 16), _mm256_slli_epi32(w.b, 16));
+}
+V vf v_high_bf16(vi w) {
+    __m256i high = _mm256_set1_epi32((int)0xffff0000);
+    return FN(as_floats)(_mm256_and_si256(w.a, high), _mm256_and_si256(w.b, high));
+}
+// Words below 2^16 as float16.
+V vf FN(halves)(__m256i a, __m256i b) {
+    __m256i h = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+    return FN(mk)(_mm256_cvtph_ps(_mm256_castsi256_si128(h)),
+                  _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1)));
+}
+V vf v_low_f16(vi w) {
+    __m256i low = _mm256_set1_epi32(0xffff);
+    return FN(halves)(_mm256_and_si256(w.a, low), _mm256_and_si256(w.b, low));
+}
+V vf v_high_f16(vi w) { return FN(halves)(_mm256_srli_epi32(w.a, 16), _mm256_srli_epi32(w.b, 16)); }
 V vd vd_zero(void) {
     __m256d z = _mm256_setzero_pd();
     vd r = {{z, z, z, z}};

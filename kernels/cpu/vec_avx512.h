@@ -1,5 +1,5 @@
 // Lane operations on AVX-512: one register of sixteen.
-#include "cpu.h"
+#include "vec_x86.h"
 
 #define V TLG_FN TLG_INLINE
 
@@ -7,12 +7,20 @@ typedef __m512 vf;
 typedef struct {
     __m512d a, b;
 } vd;
+typedef __m512i vi;
 typedef __mmask16 vm;
 
 V vm v_head(long n) { return n >= 16 ? (vm)0xffff : (vm)((1u << n) - 1); }
 V vf v_set1(float x) { return _mm512_set1_ps(x); }
 V vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 V vf v_loadn(const float *p, long n) { return _mm512_maskz_loadu_ps(v_head(n), p); }
+V vf v_load_bf16(const uint16_t *p) {
+    __m512i u = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
+}
+V vf v_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
 V void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 V void v_storen(float *p, vf a, long n) { _mm512_mask_storeu_ps(p, v_head(n), a); }
 V vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
@@ -80,6 +88,41 @@ V void v_tr16(const float *s, long lds, float *d, long ldd) {
         _mm512_storeu_ps(d + (12 + i) * ldd, _mm512_shuffle_f32x4(b, e, 0xdd));
     }
 }
+// Rows p, p + 4*step, p + 8*step and p + 12*step.
+V __m512i FN(four_rows)(const uint8_t *p, long step) {
+    __m512i r = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)p));
+    r = _mm512_inserti32x4(r, _mm_loadu_si128((const __m128i *)(p + 4 * step)), 1);
+    r = _mm512_inserti32x4(r, _mm_loadu_si128((const __m128i *)(p + 8 * step)), 2);
+    return _mm512_inserti32x4(r, _mm_loadu_si128((const __m128i *)(p + 12 * step)), 3);
+}
+V void v_turn_words(const uint8_t *p, long step, vi *w) {
+    __m512i a = FN(four_rows)(p, step), b = FN(four_rows)(p + step, step);
+    __m512i c = FN(four_rows)(p + 2 * step, step), d = FN(four_rows)(p + 3 * step, step);
+    __m512i e = _mm512_unpacklo_epi32(a, b), f = _mm512_unpacklo_epi32(c, d);
+    __m512i g = _mm512_unpackhi_epi32(a, b), h = _mm512_unpackhi_epi32(c, d);
+    w[0] = _mm512_unpacklo_epi64(e, f);
+    w[1] = _mm512_unpackhi_epi64(e, f);
+    w[2] = _mm512_unpacklo_epi64(g, h);
+    w[3] = _mm512_unpackhi_epi64(g, h);
+}
+V vi v_low4(vi w) { return _mm512_and_si512(w, _mm512_set1_epi8(15)); }
+V vi v_high4(vi w) { return v_low4(_mm512_srli_epi16(w, 4)); }
+// Byte j of each word, moved to place `to` of it; the others 0.
+V vi FN(pick)(vi w, long j, int to) {
+    __m512i lanes = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 4, 8, 12));
+    __m512i from = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)j));
+    from = to ? _mm512_or_si512(_mm512_slli_epi32(from, 24), _mm512_set1_epi32(0x808080))
+              : _mm512_or_si512(from, _mm512_set1_epi32((int)0x80808000));
+    return _mm512_shuffle_epi8(w, from);
+}
+V vf v_byte(vi w, long j) { return _mm512_cvtepi32_ps(FN(pick)(w, j, 0)); }
+V vf v_top_byte(vi w, long j) { return _mm512_cvtepi32_ps(FN(pick)(w, j, 3)); }
+V vf v_low_bf16(vi w) { return _mm512_castsi512_ps(_mm512_slli_epi32(w, 16)); }
+V vf v_high_bf16(vi w) {
+    return _mm512_castsi512_ps(_mm512_and_si512(w, _mm512_set1_epi32((int)0xffff0000)));
+}
+V vf v_low_f16(vi w) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(w)); }
+V vf v_high_f16(vi w) { return v_low_f16(_mm512_srli_epi32(w, 16)); }
 V vd vd_zero(void) {
     vd r = {_mm512_setzero_pd(), _mm512_setzero_pd()};
     return r;

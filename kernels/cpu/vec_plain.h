@@ -1,5 +1,5 @@
 // Lane operations in plain C: what every other variant must agree with, bit for bit.
-#include "cpu.h"
+#include "form.h"
 
 typedef struct {
     float f[16];
@@ -7,12 +7,20 @@ typedef struct {
 typedef struct {
     double d[16];
 } vd;
+typedef struct {
+    uint32_t u[16];
+} vi;
 typedef uint32_t vm;
 
 #define TLG_LANES(expr)                                                                            \
     vf r;                                                                                          \
     for (int l = 0; l < 16; l++)                                                                   \
         r.f[l] = (expr);                                                                           \
+    return r
+#define TLG_WORDS(expr)                                                                            \
+    vi r;                                                                                          \
+    for (int l = 0; l < 16; l++)                                                                   \
+        r.u[l] = (expr);                                                                           \
     return r
 #define TLG_MASK(expr)                                                                             \
     vm m = 0;                                                                                      \
@@ -23,6 +31,8 @@ typedef uint32_t vm;
 TLG_INLINE vf v_set1(float x) { TLG_LANES(x); }
 TLG_INLINE vf v_load(const float *p) { TLG_LANES(p[l]); }
 TLG_INLINE vf v_loadn(const float *p, long n) { TLG_LANES(l < n ? p[l] : 0); }
+TLG_INLINE vf v_load_bf16(const uint16_t *p) { TLG_LANES(tlg_from_bf16(p[l])); }
+TLG_INLINE vf v_load_f16(const uint16_t *p) { TLG_LANES(tlg_from_f16(p[l])); }
 TLG_INLINE void v_store(float *p, vf a) { memcpy(p, a.f, sizeof a.f); }
 TLG_INLINE void v_storen(float *p, vf a, long n) {
     for (long l = 0; l < n && l < 16; l++)
@@ -75,6 +85,24 @@ TLG_INLINE void v_tr16(const float *s, long lds, float *d, long ldd) {
         for (int n = 0; n < 16; n++)
             d[k * ldd + n] = s[n * lds + k];
 }
+TLG_INLINE void v_tr16_u16(const uint16_t *s, long lds, uint16_t *d) {
+    for (int k = 0; k < 16; k++)
+        for (int n = 0; n < 16; n++)
+            d[k * 16 + n] = s[n * lds + k];
+}
+TLG_INLINE void v_turn_words(const uint8_t *p, long step, vi *w) {
+    for (int c = 0; c < 4; c++)
+        for (int l = 0; l < 16; l++)
+            memcpy(&w[c].u[l], p + l * step + c * 4, 4);
+}
+TLG_INLINE vi v_low4(vi w) { TLG_WORDS(w.u[l] & 0x0f0f0f0f); }
+TLG_INLINE vi v_high4(vi w) { TLG_WORDS(w.u[l] >> 4 & 0x0f0f0f0f); }
+TLG_INLINE vf v_byte(vi w, long j) { TLG_LANES((float)(w.u[l] >> 8 * j & 255)); }
+TLG_INLINE vf v_top_byte(vi w, long j) { TLG_LANES((float)(int32_t)(w.u[l] >> 8 * j << 24)); }
+TLG_INLINE vf v_low_bf16(vi w) { TLG_LANES(tlg_from_bf16((uint16_t)w.u[l])); }
+TLG_INLINE vf v_high_bf16(vi w) { TLG_LANES(tlg_from_bf16((uint16_t)(w.u[l] >> 16))); }
+TLG_INLINE vf v_low_f16(vi w) { TLG_LANES(tlg_from_f16((uint16_t)w.u[l])); }
+TLG_INLINE vf v_high_f16(vi w) { TLG_LANES(tlg_from_f16((uint16_t)(w.u[l] >> 16))); }
 TLG_INLINE vd vd_zero(void) {
     vd r = {{0}};
     return r;
@@ -92,4 +120,5 @@ TLG_INLINE double vd_sum(vd a) {
 }
 
 #undef TLG_LANES
+#undef TLG_WORDS
 #undef TLG_MASK

@@ -13,18 +13,25 @@ import "C"
 
 import "unsafe"
 
-// Half names a floating-point format of 16 bits.
-type Half int
+// Form is how the numbers of a matrix are stored.
+type Form int
 
-// The formats of 16 bits.
+// The forms. Q8_0 and Q4_1 are GGUF's blocks of 32 values along a row: rows are whole blocks, and whatever counts
+// elements of them (leading dimensions, columns) is a multiple of 32.
 const (
-	BFloat16 Half = C.TLG_BF16
-	Float16  Half = C.TLG_F16
+	Float32  Form = C.TLG_F32
+	BFloat16 Form = C.TLG_BF16
+	Float16  Form = C.TLG_F16
+	Q8_0     Form = C.TLG_Q8_0
+	Q4_1     Form = C.TLG_Q4_1
 )
 
-// Widen converts n values to float32, exactly. NaNs stay NaN.
-func Widen(from Half, dst, src unsafe.Pointer, n int) {
-	C.tlg_widen(C.int(from), C.long(n), (*C.uint16_t)(src), (*C.float)(dst))
+// Half is a Form of 16 bits.
+type Half = Form
+
+// Widen converts n values to float32: exactly, and those of blocks as golens/checkpoint does. NaNs stay NaN.
+func Widen(from Form, dst, src unsafe.Pointer, n int) {
+	C.tlg_widen(C.int(from), C.long(n), src, (*C.float)(dst))
 }
 
 // Narrow converts n float32 values to the nearest of 16 bits, ties to even; NaNs stay NaN.
@@ -33,8 +40,8 @@ func Narrow(to Half, dst, src unsafe.Pointer, n int) {
 }
 
 // WidenRows is Widen for a matrix whose rows lie ldDst and ldSrc apart.
-func WidenRows(from Half, rows, cols int, dst unsafe.Pointer, ldDst int, src unsafe.Pointer, ldSrc int) {
-	C.tlg_widen_rows(C.int(from), C.long(rows), C.long(cols), (*C.uint16_t)(src), C.long(ldSrc), (*C.float)(dst), C.long(ldDst))
+func WidenRows(from Form, rows, cols int, dst unsafe.Pointer, ldDst int, src unsafe.Pointer, ldSrc int) {
+	C.tlg_widen_rows(C.int(from), C.long(rows), C.long(cols), src, C.long(ldSrc), (*C.float)(dst), C.long(ldDst))
 }
 
 // NarrowRows is Narrow for a matrix whose rows lie ldDst and ldSrc apart.
