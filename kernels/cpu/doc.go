@@ -1,7 +1,7 @@
 // Package cpu holds the engine's CPU kernels: C code chosen for the processor at run time (plain C,
 // AVX2, AVX-512) behind thin Go wrappers. It knows nothing of graphs, tensors or models.
 //
-// Everything is float32. Memory is passed as unsafe.Pointer to the first element; sizes, leading
+// Everything is float32, but for what is read in the Form that it is stored in, and Gemm.RunFloat64. Memory is passed as unsafe.Pointer to the first element; sizes, leading
 // dimensions and strides are counted in elements, and the last axis is always contiguous. The
 // wrappers allocate nothing and do not validate what they are given: that is the caller's work, once
 // for each operation and not once for each call. Outputs must not overlap inputs unless a function

@@ -36,20 +36,24 @@ TLG_INLINE const void *tlg_at(int form, const void *x, long i) {
         break;                                                                                     \
     }
 #define TLG_EACH_FORM(form, call)                                                                  \
-    switch (form) {                                                                                \
-        TLG_FORM_CASE(TLG_F32, call)                                                               \
-        TLG_FORM_CASE(TLG_BF16, call)                                                              \
-        TLG_FORM_CASE(TLG_F16, call)                                                               \
-        TLG_FORM_CASE(TLG_Q8_0, call)                                                              \
-        TLG_FORM_CASE(TLG_Q4_1, call)                                                              \
-    }
+    do {                                                                                           \
+        switch (form) {                                                                            \
+            TLG_FORM_CASE(TLG_F32, call)                                                           \
+            TLG_FORM_CASE(TLG_BF16, call)                                                          \
+            TLG_FORM_CASE(TLG_F16, call)                                                           \
+            TLG_FORM_CASE(TLG_Q8_0, call)                                                          \
+            TLG_FORM_CASE(TLG_Q4_1, call)                                                          \
+        }                                                                                          \
+    } while (0)
 // Of those without blocks, for matrices whose rows are not along K.
 #define TLG_EACH_DENSE_FORM(form, call)                                                            \
-    switch (form) {                                                                                \
-        TLG_FORM_CASE(TLG_F32, call)                                                               \
-        TLG_FORM_CASE(TLG_BF16, call)                                                              \
-        TLG_FORM_CASE(TLG_F16, call)                                                               \
-    }
+    do {                                                                                           \
+        switch (form) {                                                                            \
+            TLG_FORM_CASE(TLG_F32, call)                                                           \
+            TLG_FORM_CASE(TLG_BF16, call)                                                          \
+            TLG_FORM_CASE(TLG_F16, call)                                                           \
+        }                                                                                          \
+    } while (0)
 
 TLG_INLINE float tlg_float_of(uint32_t u) {
     float f;

@@ -129,9 +129,9 @@ TLG_FN static void FN(pack_b)(const tlg_product *g, long p, long k0, long kc, fl
             for (long k = 0; k < kc; k++)
                 v_store(d + k * NR, v_set1(0));
         } else if (g->trans) {
-            TLG_EACH_FORM(g->form, FN(pack_turned)(FORM, g, n0, n, k0, kc, d))
+            TLG_EACH_FORM(g->form, FN(pack_turned)(FORM, g, n0, n, k0, kc, d));
         } else {
-            TLG_EACH_DENSE_FORM(g->form, FN(pack_plain)(FORM, g, n0, n, k0, kc, d))
+            TLG_EACH_DENSE_FORM(g->form, FN(pack_plain)(FORM, g, n0, n, k0, kc, d));
         }
     }
 }

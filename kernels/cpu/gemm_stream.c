@@ -150,7 +150,7 @@ TLG_FN TLG_INLINE void FN(stream_of)(const int form, const tlg_product *g, long 
 }
 
 TLG_FN static void FN(stream)(const tlg_product *g, long n0, long n, long width, float *mem) {
-    TLG_EACH_DENSE_FORM(g->form, FN(stream_of)(FORM, g, n0, n, width, mem))
+    TLG_EACH_DENSE_FORM(g->form, FN(stream_of)(FORM, g, n0, n, width, mem));
 }
 
 #undef KG

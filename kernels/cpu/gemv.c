@@ -28,14 +28,13 @@ static void unit_plain_b(void *p, long u) {
 static void unit_transposed_b(void *p, long u) {
     job *j = p;
     long end = tlg_min((u + 1) * j->width, j->g->N);
-    for (long n = u * j->width; n < end; n += 32)
-        TLG_PICK(gemv_columns)(j->g, n, tlg_min(32, end - n));
+    TLG_PICK(gemv_columns)(j->g, u * j->width, end - u * j->width);
 }
 
 int tlg_gemv(const tlg_product *g) {
     job j = {.g = g};
     if (g->trans)
-        j.width = 64;
+        j.width = 32;
     else
         j.width = tlg_min(MAX_WIDTH, tlg_ceil(tlg_ceil(g->N, tlg_threads()), 64) * 64);
     tlg_for(tlg_ceil(g->N, j.width), tlg_product_ns(g), g->trans ? unit_transposed_b : unit_plain_b,
@@ -94,14 +93,15 @@ TLG_FN TLG_INLINE void FN(rows_of)(const int form, const tlg_product *g, long n0
         FN(finish)(g, n0 + j, tlg_min(16, n - j), v_load(sum + j));
 }
 
-TLG_FN static void FN(gemv_rows)(const tlg_product *g, long n0, long n, float *scratch){
-    TLG_EACH_DENSE_FORM(g -> form, FN(rows_of)(FORM, g, n0, n, scratch))}
+TLG_FN static void FN(gemv_rows)(const tlg_product *g, long n0, long n, float *scratch) {
+    TLG_EACH_DENSE_FORM(g->form, FN(rows_of)(FORM, g, n0, n, scratch));
+}
 
 // Fetches what rows b .. b+rows of B hold some lines behind value k, or where the rows after these
 // begin. Rows are read side by side, too many for the processor to foresee. k is where a strip
 // begins.
-TLG_FN TLG_INLINE
-    void FN(fetch_ahead)(const int form, const tlg_product *g, const void *b, long rows, long k) {
+TLG_FN TLG_INLINE void FN(fetch_ahead)(const int form, const tlg_product *g, const void *b,
+                                       long rows, long k) {
     const long line = 64, strip = tlg_bytes(form, tlg_blocked(form) ? TLG_BLOCK : 16);
     const long step = tlg_bytes(form, g->ldb), end = tlg_bytes(form, g->K);
     long from = tlg_bytes(form, k), at = from + LINES_AHEAD * line;
@@ -113,7 +113,7 @@ TLG_FN TLG_INLINE
         __builtin_prefetch(p + r * step);
 }
 
-// Columns n0 .. n0+n, up to 16 a group, of B stored [N, K]: strips of it are turned in registers.
+// Columns n0 .. n0+n, to 16 a group, of B stored [N, K]: strips of it are turned in registers.
 // The sums of two groups are two chains, of which neither has to wait.
 TLG_FN TLG_INLINE void FN(columns_of)(const int form, const int groups, const tlg_product *g,
                                       long n0, long n) {
@@ -158,11 +158,13 @@ TLG_FN TLG_INLINE void FN(columns_of)(const int form, const int groups, const tl
 }
 
 // Of float32 two groups would be more rows than the first cache can hold side by side.
+TLG_FN TLG_INLINE void FN(groups_of)(const int form, const tlg_product *g, long n0, long n) {
+    const int groups = form == TLG_F32 ? 1 : 2;
+    for (long i = 0; i < n; i += 16 * groups)
+        FN(columns_of)(form, groups, g, n0 + i, tlg_min(16 * groups, n - i));
+}
+
 TLG_FN static void FN(gemv_columns)(const tlg_product *g, long n0, long n) {
-    if (g->form == TLG_F32)
-        for (long i = 0; i < n; i += 16)
-            FN(columns_of)(TLG_F32, 1, g, n0 + i, tlg_min(16, n - i));
-    else
-        TLG_EACH_FORM(g->form, FN(columns_of)(FORM, 2, g, n0, n))
+    TLG_EACH_FORM(g->form, FN(groups_of)(FORM, g, n0, n));
 }
 #endif

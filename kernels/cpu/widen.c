@@ -129,7 +129,7 @@ TLG_FN static void FN(widen)(int form, long n, const void *x, float *y) {
     else if (tlg_blocked(form))
         FN(widen_blocks)(form, n, x, y);
     else
-        TLG_EACH_DENSE_FORM(form, FN(widen_numbers)(FORM, n, x, y))
+        TLG_EACH_DENSE_FORM(form, FN(widen_numbers)(FORM, n, x, y));
 }
 
 // The loop to bfloat16 is simple enough for the compiler to vectorise; float16 has instructions.

@@ -87,11 +87,11 @@ TLG_FN static __attribute__((noinline)) void
 FN(turn_some)(int form, FN(strip) * s, const uint8_t *p, long ldb, long n, long kk) {
     const long values = tlg_blocked(form) ? TLG_BLOCK : 16;
     const long room = tlg_bytes(form, values), step = tlg_bytes(form, ldb);
-    uint8_t few[16 * 64] = {0};
+    _Alignas(64) uint8_t few[16 * 64] = {0};
     for (long r = 0; r < n; r++)
         memcpy(few + r * room, p + r * step,
                (size_t)(tlg_blocked(form) ? room : tlg_bytes(form, kk)));
-    TLG_EACH_FORM(form, FN(turn_whole)(FORM, s, few, values))
+    TLG_EACH_FORM(form, FN(turn_whole)(FORM, s, few, values));
 }
 
 // Takes n <= 16 rows of B from b on, ldb apart, and kk <= 16 numbers from k on, or the block that k
