@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ OURS = "transformer_lens_go"
 
 
 class Process:
-    """A worker process with one library."""
+    """A worker process with one library; of ours, that of another checkout where one is given."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, checkout: Path = ROOT) -> None:
         command = [sys.executable, "-W", "ignore", "-m", "bench.worker", module]
-        path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join(
+            [str(ROOT), str(checkout / "python"), os.environ.get("PYTHONPATH", "")]
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -78,18 +80,28 @@ def busy(count: int) -> Iterator[None]:
 
 @dataclass
 class Line:
-    """A line of the table: what, on which model, the samples of either library, and how to show them."""
+    """A line of the table: what, on which model, the samples of either library, and how to show them.
+
+    `before` are samples of an earlier checkout of ours, if there is one.
+    """
 
     what: str
     model: str
     unit: str
     peer: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
 
     def markdown(self) -> str:
         peer, ours = statistics.median(self.peer), statistics.median(self.ours)
         ratio = f"{peer / ours:.2f}" if ours > 0 else "–"
         return f"| {self.model} | {self.what} | {_shown(peer)} | {_shown(ours)} | {self.unit} | {ratio} |"
+
+    def against_before(self) -> str:
+        """The line of the table that compares with the earlier checkout."""
+        before, ours = statistics.median(self.before), statistics.median(self.ours)
+        ratio = f"{before / ours:.2f}" if ours > 0 else "–"
+        return f"| {self.model} | {self.what} | {_shown(before)} | {_shown(ours)} | {self.unit} | {ratio} |"
 
 
 def _shown(value: float) -> str:
@@ -116,23 +128,30 @@ STARTUP = {
 }
 
 
-def startup(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> list[Line]:
+def startup(
+    model: models.Model, rounds: int, wanted: Callable[[str], bool], before: Path | None
+) -> list[Line]:
     """Import, load and memory: a new process for every sample."""
     if not any(wanted(what) for what, _ in STARTUP.values()):
         return []
     lines = {key: Line(what, model.name, unit) for key, (what, unit) in STARTUP.items()}
     for _ in range(rounds):
-        for module in (PEER, OURS):
-            for key, value in _one_startup(module, model).items():
-                (lines[key].peer if module == PEER else lines[key].ours).append(value)
+        for side, module, checkout in (
+            ("peer", PEER, ROOT),
+            ("before", OURS, before),
+            ("ours", OURS, ROOT),
+        ):
+            if checkout is not None:
+                for key, value in _one_startup(module, model, checkout).items():
+                    getattr(lines[key], side).append(value)
     lines["import"].model = lines["on torch"].model = "–"
     return [line for line in lines.values() if wanted(line.what)]
 
 
-def _one_startup(module: str, model: models.Model) -> dict[str, float]:
-    with Process(module) as process:
+def _one_startup(module: str, model: models.Model, checkout: Path) -> dict[str, float]:
+    with Process(module, checkout) as process:
         plain = process.ask("import", with_torch=False)
-    with Process(module) as process:
+    with Process(module, checkout) as process:
         imported = process.ask("import", with_torch=True)
         load = process.ask("load", source=model.source)
         run = process.ask("row", name="forward 1×128", times=1)
@@ -147,27 +166,36 @@ def _one_startup(module: str, model: models.Model) -> dict[str, float]:
     }
 
 
-def running(model: models.Model, rounds: int, wanted: Callable[[str], bool]) -> list[Line]:
-    """The rows on one model, both libraries loaded, taking turns."""
+def running(
+    model: models.Model, rounds: int, wanted: Callable[[str], bool], before: Path | None
+) -> list[Line]:
+    """The rows on one model, the libraries loaded, taking turns."""
     from . import rows
 
     chosen = [row for row in rows.ROWS if wanted(row.name)]
     if not chosen:
         return []
     lines = [Line(row.name, model.name, "ms") for row in chosen]
-    with Process(PEER) as peer, Process(OURS) as ours:
-        for process in (peer, ours):
+    with ExitStack() as stack:
+        sides = {
+            "peer": stack.enter_context(Process(PEER)),
+            "ours": stack.enter_context(Process(OURS)),
+        }
+        if before is not None:
+            sides["before"] = stack.enter_context(Process(OURS, before))
+        for process in sides.values():
             process.ask("import", with_torch=True)
             process.ask("load", source=model.source)
-        check_same_logits(model, [process.ask("logits")["logits"] for process in (peer, ours)])
+        for side in sides.values():
+            check_same_logits(model, [at.ask("logits")["logits"] for at in (sides["peer"], side)])
         for row, line in zip(chosen, lines, strict=True):
             with busy(row.beside):
-                for process in (peer, ours):
+                for process in sides.values():
                     process.ask("row", name=line.what, times=2)
                 for _ in range(rounds):
-                    for process, samples in ((peer, line.peer), (ours, line.ours)):
+                    for side, process in sides.items():
                         seconds = process.ask("row", name=line.what, times=1)["seconds"]
-                        samples.extend(1e3 * value for value in seconds)
+                        getattr(line, side).extend(1e3 * value for value in seconds)
             print(line.markdown(), flush=True)
     return lines
 
@@ -265,6 +293,22 @@ def _table(of: str, peer: str, lines: list[Line]) -> str:
     return "\n".join([*head, *(line.markdown() for line in lines)])
 
 
+def _before_table(lines: list[Line], before: Path | None) -> str:
+    if before is None:
+        return ""
+    named = subprocess.run(
+        ["git", "-C", str(before), "describe", "--always"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    head = [
+        f"| model | what | {named or 'before'} | now | unit | ratio |",
+        "|---|---|---:|---:|---|---:|",
+    ]
+    return "\n".join([*head, *(line.against_before() for line in lines if line.before)])
+
+
 def main() -> None:
     from .tokens import tokenizing
 
@@ -277,6 +321,9 @@ def main() -> None:
     parser.add_argument("--rows", default="", help="only rows whose name contains this")
     parser.add_argument(
         "--cache", type=Path, default=ROOT / ".cache" / "bench", help="for made models"
+    )
+    parser.add_argument(
+        "--before", type=Path, help="an earlier checkout, built in place, to compare with as well"
     )
     parser.add_argument("--out", type=Path, help="write the table here too")
     options = parser.parse_args()
@@ -293,8 +340,8 @@ def main() -> None:
 
     lines: list[Line] = []
     for model in chosen:
-        lines += running(model, rounds, wanted)
-        lines += startup(model, starts, wanted)
+        lines += running(model, rounds, wanted, options.before)
+        lines += startup(model, starts, wanted, options.before)
     lines += lasting(chosen[-1], 200 if options.quick else 2000, wanted)
     if wanted("a hook that does nothing"):
         lines += hook_costs(options.cache, rounds, 50 if options.quick else 300)
@@ -305,6 +352,7 @@ def main() -> None:
     tables = [
         _table("model", PEER, list(unique.values())),
         _table("tokenizer", "tokenizers", tokens),
+        _before_table(list(unique.values()), options.before),
     ]
     report = "\n\n".join(["# Side by side", conditions(rounds), *filter(None, tables)]) + "\n"
     print("\n" + report)
