@@ -49,6 +49,21 @@ def smollm2(file: Path) -> Model:
     return Model("SmolLM2-135M", str(file))
 
 
+def smollm2_folder(cache: Path, file: Path) -> Model:
+    """The same weights in float32, as a Hugging Face folder, made on the first call."""
+    folder = cache / "smollm2-float32"
+    if not (folder / "done").exists():
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        where = {"gguf_file": file.name}
+        AutoModelForCausalLM.from_pretrained(str(file.parent), **where).float().save_pretrained(
+            str(folder)
+        )
+        AutoTokenizer.from_pretrained(str(file.parent), **where).save_pretrained(str(folder))
+        (folder / "done").touch()
+    return Model("SmolLM2-135M, float32 folder", str(folder))
+
+
 def tiny(cache: Path) -> Model:
     """12 layers so small that only what surrounds the arithmetic is left to measure."""
     sizes = dict(n_layer=12, n_head=2, n_embd=16, n_positions=128, vocab_size=300)

@@ -58,7 +58,7 @@ def _hooked(hook: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 def _rows() -> list[Row]:
-    short, long, batch = ids(1, 16), ids(1, 128), ids(8, 64)
+    short, long, batch, prompt = ids(1, 16), ids(1, 128), ids(8, 64), ids(1, 256)
     return [
         Row("forward 1×16", lambda m: m(short)),
         Row("forward 1×128", lambda m: m(long)),
@@ -73,6 +73,8 @@ def _rows() -> list[Row]:
         Row("hooks on every layer that return a new tensor, 1×128", _hooked(doubled)),
         Row("forward 1×128, gradients on", lambda m: m(long), grad=True),
         Row("greedy decoding, 32 tokens behind 16", lambda m: decoded(m, short, 32)),
+        Row("forward 1×256", lambda m: m(prompt)),
+        Row("generate, one token behind 256", lambda m: decoded(m, prompt, 1)),
         *(
             Row(f"forward 1×128, {n} busy processes beside", lambda m: m(long), beside=n)
             for n in (2, 4)

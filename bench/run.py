@@ -331,7 +331,8 @@ def main() -> None:
     starts = 1 if options.quick else min(rounds, 3)
     chosen = [models.gpt2_small(options.cache)]
     if options.smollm2.exists():
-        chosen.insert(0, models.smollm2(options.smollm2.resolve()))
+        file = options.smollm2.resolve()
+        chosen[:0] = [models.smollm2(file), models.smollm2_folder(options.cache, file)]
     else:
         print(f"no {options.smollm2}: SmolLM2 is left out", file=sys.stderr)
 

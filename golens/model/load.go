@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unsafe"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/arch"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/backend"
@@ -19,6 +18,7 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/config"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/modelfile"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
+	"github.com/transformer-lens-go/transformer-lens-go/golens/weight"
 )
 
 // Options say how to load a model. The zero value loads it as it is.
@@ -41,6 +41,12 @@ type Tensors interface {
 	Load(name string, dt tensor.DType) (*tensor.Tensor, error)
 }
 
+// storedTensors are Tensors that can be had as they are stored.
+type storedTensors interface {
+	// LoadStored is Load, but gives a tensor in the form it is stored in where a model of that dtype keeps it so.
+	LoadStored(name string, dt tensor.DType) (*tensor.Tensor, error)
+}
+
 // stored makes Tensors of an open checkpoint.
 type stored struct{ checkpoint.Source }
 
@@ -56,6 +62,16 @@ func (s stored) Shapes() map[string][]int {
 }
 
 // Load implements Tensors.
+// LoadStored implements storedTensors.
+func (s stored) LoadStored(name string, dt tensor.DType) (*tensor.Tensor, error) {
+	if e, ok := s.Entry(name); ok {
+		if raw, ok := e.Kind.DType(); ok && weight.Stays(raw, dt) {
+			return s.LoadRaw(name)
+		}
+	}
+	return s.Load(name, dt)
+}
+
 func (s stored) Load(name string, dt tensor.DType) (*tensor.Tensor, error) {
 	if e, ok := s.Entry(name); ok && dt != tensor.Float32 {
 		if raw, ok := e.Kind.DType(); ok && raw == dt {
@@ -231,7 +247,8 @@ func assemble(ctx context.Context, spec *arch.Spec, source Tensors, o Options, n
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{source: source, dtype: dt, names: names, bound: bound, loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
+	l := &loader{source: source, dtype: dt, names: names, bound: bound, matrices: matrices(&spec.Weights),
+		loaded: map[string]*tensor.Tensor{}, weights: map[string]*tensor.Tensor{}}
 	for _, t := range spec.Weights.Tensors {
 		err := ctx.Err()
 		if err == nil {
@@ -247,12 +264,13 @@ func assemble(ctx context.Context, spec *arch.Spec, source Tensors, o Options, n
 
 // loader loads each checkpoint tensor once, however many names it serves.
 type loader struct {
-	source  Tensors
-	dtype   tensor.DType
-	names   naming
-	bound   map[string]string         // the spec's name to the checkpoint's
-	loaded  map[string]*tensor.Tensor // by the checkpoint's name; references belong to weights
-	weights map[string]*tensor.Tensor // by the spec's name
+	source   Tensors
+	dtype    tensor.DType
+	names    naming
+	matrices map[string]bool           // by the spec's name
+	bound    map[string]string         // the spec's name to the checkpoint's
+	loaded   map[string]*tensor.Tensor // by the checkpoint's name; references belong to weights
+	weights  map[string]*tensor.Tensor // by the spec's name
 }
 
 func (l *loader) release() {
@@ -288,26 +306,30 @@ func (l *loader) read(hf, name string) (*tensor.Tensor, error) {
 			return nil, err
 		}
 	}
-	if heads == 0 {
-		return l.source.Load(name, l.dtype)
+	load := l.source.Load
+	if s, ok := l.source.(storedTensors); ok && l.matrices[hf] {
+		load = s.LoadStored
 	}
-	t, err := l.source.Load(name, tensor.Float32)
-	if err != nil {
-		return nil, err
+	t, err := load(name, l.dtype)
+	if err != nil || heads == 0 {
+		return t, err
 	}
 	defer t.Release()
-	straight, err := checkpoint.UnpermuteQK(t, heads)
-	if err != nil {
-		return nil, err
+	return checkpoint.UnpermuteQK(t, heads)
+}
+
+// matrices are the tensors that operations read as matrices and tables alone: those may stay as they are stored.
+func matrices(w *arch.WeightMap) map[string]bool {
+	stay := map[string]bool{}
+	for _, ref := range w.Refs {
+		is := ref.Layout != arch.Vector
+		was, known := stay[ref.Name]
+		stay[ref.Name] = is && (was || !known)
 	}
-	return cast(straight, l.dtype)
+	return stay
 }
 
 // sameValues: tied tensors that a checkpoint stores twice are one parameter.
 func sameValues(a, b *tensor.Tensor) bool {
-	if a.Len() != b.Len() || !a.Contiguous() || !b.Contiguous() {
-		return false
-	}
-	n := a.Len() * a.DType().Size()
-	return bytes.Equal(unsafe.Slice((*byte)(a.Pointer()), n), unsafe.Slice((*byte)(b.Pointer()), n))
+	return a.DType() == b.DType() && a.Contiguous() && b.Contiguous() && bytes.Equal(a.Bytes(), b.Bytes())
 }

@@ -19,6 +19,16 @@ import (
 // ErrUnknown is wrapped when a view names a tensor that a set does not have.
 var ErrUnknown = errors.New("weight: no such tensor")
 
+// Stays reports whether a matrix that is stored so is kept as it is by a model of dtype dt: widening it is exact, and the
+// kernels do it as they read.
+func Stays(stored, dt tensor.DType) bool {
+	switch stored {
+	case tensor.Float16, tensor.BFloat16, tensor.Q8_0, tensor.Q4_1:
+		return dt == tensor.Float32
+	}
+	return false
+}
+
 // View is where a parameter lies in a tensor. Strides (nil: row-major) and Offset count elements.
 type View struct {
 	Tensor         string
