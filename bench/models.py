@@ -56,9 +56,11 @@ def smollm2_folder(cache: Path, file: Path) -> Model:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         where = {"gguf_file": file.name}
-        AutoModelForCausalLM.from_pretrained(str(file.parent), **where).float().save_pretrained(
-            str(folder)
-        )
+        loaded = AutoModelForCausalLM.from_pretrained(str(file.parent), dtype="float32", **where)
+        del loaded.config.quantization_config  # transformers saves no model that came of blocks
+        plain = AutoModelForCausalLM.from_config(loaded.config)
+        plain.load_state_dict(loaded.state_dict())
+        plain.save_pretrained(str(folder))
         AutoTokenizer.from_pretrained(str(file.parent), **where).save_pretrained(str(folder))
         (folder / "done").touch()
     return Model("SmolLM2-135M, float32 folder", str(folder))
