@@ -146,6 +146,14 @@ func inside(dt tensor.DType) tensor.DType {
 	return tensor.Float32
 }
 
+// named is one of the names of a kind's kernels: joining them would take memory at each launch.
+func (k NormKind) named(layer, rms string) string {
+	if k == RMSNorm {
+		return rms
+	}
+	return layer
+}
+
 // checkLast compares the last dimension of the first input with the weight, the second.
 func checkLast(o Op, in []Type) error {
 	if in[0].Rank() == 0 {
@@ -166,13 +174,15 @@ func (k *NormKernel) Operands() backend.Operands {
 }
 
 // Kernel implements backend.Kernel.
-func (k *NormScaleKernel) Kernel() string { return string(k.Kind) + "_scale" }
+func (k *NormScaleKernel) Kernel() string { return k.Kind.named("layernorm_scale", "rmsnorm_scale") }
 
 // Operands implements backend.Kernel.
 func (k *NormScaleKernel) Operands() backend.Operands { return backend.Reads(&k.X).Writes(&k.Scale) }
 
 // Kernel implements backend.Kernel.
-func (k *NormalizeKernel) Kernel() string { return string(k.Kind) + "_normalize" }
+func (k *NormalizeKernel) Kernel() string {
+	return k.Kind.named("layernorm_normalize", "rmsnorm_normalize")
+}
 
 // Operands implements backend.Kernel.
 func (k *NormalizeKernel) Operands() backend.Operands {

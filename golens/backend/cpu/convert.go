@@ -28,7 +28,7 @@ func convertTo(dst, src *tensor.Tensor) error {
 	n := src.Len()
 	switch from, to := src.DType(), dst.DType(); {
 	case from == to:
-		copy(bytesOf(dst), bytesOf(src))
+		copy(dst.Bytes(), src.Bytes())
 	case from == tensor.Float64 && to == tensor.Float32:
 		for i, v := range src.Float64s() {
 			dst.Float32s()[i] = float32(v)
@@ -79,8 +79,11 @@ func copyTo(dst, src *tensor.Tensor) error {
 		return fmt.Errorf("cpu: copy of %s %v to %s %v", src.DType(), src.Shape(), dst.DType(), dst.Shape())
 	}
 	if dst.Contiguous() && src.Contiguous() {
-		copy(bytesOf(dst), bytesOf(src))
+		copy(dst.Bytes(), src.Bytes())
 		return nil
+	}
+	if src.DType().Blocked() {
+		return copyBlocks(dst, src)
 	}
 	switch src.DType().Size() {
 	case 1:
@@ -97,7 +100,7 @@ func copyTo(dst, src *tensor.Tensor) error {
 	return nil
 }
 
-// copyElements copies between tensors of one shape, axis by axis.
+// copyElements copies between tensors of one shape that are not both contiguous, axis by axis.
 func copyElements[T uint8 | uint16 | uint64](dst, src *tensor.Tensor) {
 	if dst.Len() > 0 {
 		copyAxes((*T)(dst.Pointer()), (*T)(src.Pointer()), src.Shape(), dst.Strides(), src.Strides())
@@ -105,20 +108,55 @@ func copyElements[T uint8 | uint16 | uint64](dst, src *tensor.Tensor) {
 }
 
 func copyAxes[T uint8 | uint16 | uint64](dst, src *T, shape, to, from []int) {
-	if len(shape) == 0 {
-		*dst = *src
+	if len(shape) == 1 && to[0] == 1 && from[0] == 1 {
+		copy(unsafe.Slice(dst, shape[0]), unsafe.Slice(src, shape[0]))
 		return
 	}
 	for i := range shape[0] {
 		d := (*T)(unsafe.Add(unsafe.Pointer(dst), i*to[0]*int(unsafe.Sizeof(*dst))))
 		s := (*T)(unsafe.Add(unsafe.Pointer(src), i*from[0]*int(unsafe.Sizeof(*src))))
-		copyAxes(d, s, shape[1:], to[1:], from[1:])
+		if len(shape) == 1 {
+			*d = *s
+		} else {
+			copyAxes(d, s, shape[1:], to[1:], from[1:])
+		}
 	}
+}
+
+// copyBlocks copies between tensors of blocks, which have to lie along the same axis in both: its rows are copied whole.
+func copyBlocks(dst, src *tensor.Tensor) error {
+	dt, shape, to, from := src.DType(), src.Shape(), dst.Strides(), src.Strides()
+	if src.Len() == 0 {
+		return nil
+	}
+	length, _ := dt.Block()
+	along := -1
+	for i, n := range shape {
+		if n%length == 0 && to[i] == 1 && from[i] == 1 {
+			along = i
+		}
+	}
+	if along < 0 {
+		return fmt.Errorf("cpu: copy of blocks of %s along another axis: %v with strides %v and %v", dt, shape, from, to)
+	}
+	run := dt.Bytes(shape[along])
+	for row := range src.Len() / shape[along] {
+		d, s := 0, 0
+		for i := len(shape) - 1; i >= 0; i-- {
+			if i != along {
+				at := row % shape[i]
+				row /= shape[i]
+				d, s = d+at*to[i], s+at*from[i]
+			}
+		}
+		copy(unsafe.Slice((*byte)(unsafe.Add(dst.Pointer(), dt.Bytes(d))), run), unsafe.Slice((*byte)(unsafe.Add(src.Pointer(), dt.Bytes(s))), run))
+	}
+	return nil
 }
 
 // gatherWidened copies rows of a table that is stored narrower, widened.
 func gatherWidened(table, ids, out *tensor.Tensor) error {
-	if !table.DType().Floating() || out.DType() != tensor.Float32 {
+	if !sixteen(table.DType()) || out.DType() != tensor.Float32 {
 		return fmt.Errorf("cpu: gather of %s to %s", table.DType(), out.DType())
 	}
 	shape := append(append(make([]int, 0, 3), out.Shape()[:len(out.Shape())-1]...), table.Dim(1))
@@ -135,20 +173,14 @@ func gatherWidened(table, ids, out *tensor.Tensor) error {
 
 // gatherBytes copies the rows of a table that ids name; one row of ids serves every batch row.
 func gatherBytes(table, ids, out *tensor.Tensor) {
-	size := table.DType().Size()
-	width, step := out.Dim(-1)*size, table.Strides()[0]*size
+	width, step := table.DType().Bytes(out.Dim(-1)), table.DType().Bytes(table.Strides()[0])
 	rows := unsafe.Slice((*byte)(table.Pointer()), (table.Dim(0)-1)*step+width)
-	for to := bytesOf(out); len(to) > 0; {
+	for to := out.Bytes(); len(to) > 0; {
 		for _, id := range ids.Int64s() {
 			copy(to[:width], rows[int(id)*step:])
 			to = to[width:]
 		}
 	}
-}
-
-// bytesOf is the memory of a contiguous tensor.
-func bytesOf(t *tensor.Tensor) []byte {
-	return unsafe.Slice((*byte)(t.Pointer()), t.Len()*t.DType().Size())
 }
 
 func wide(s []int) []int64 {

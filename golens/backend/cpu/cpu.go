@@ -37,7 +37,7 @@ func (CPU) Zero(t *tensor.Tensor) error {
 	if !t.Contiguous() {
 		return fmt.Errorf("cpu: zero of a tensor with strides %v", t.Strides())
 	}
-	clear(bytesOf(t))
+	clear(t.Bytes())
 	return nil
 }
 
@@ -62,7 +62,7 @@ func (CPU) Launch(k backend.Kernel) error {
 		return entry.float32(k)
 	case dt == tensor.Float64 && entry.float64 != nil:
 		return entry.float64(k)
-	case dt == tensor.Float16 || dt == tensor.BFloat16:
+	case sixteen(dt):
 		return narrow(entry, k, &operands, dt)
 	default:
 		return fmt.Errorf("%w: cpu has no %q of %s", backend.ErrNoKernel, k.Kernel(), dt)

@@ -105,45 +105,6 @@ func TestGemmRefuses(t *testing.T) {
 	}
 }
 
-func TestCopy(t *testing.T) {
-	src := floats(t, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
-	turned := own(t)(src.View([]int{3, 2}, []int{1, 3}, 0))
-	repeated := own(t)(src.View([]int{2, 2, 3}, []int{3, 0, 1}, 0))
-	for _, c := range []struct {
-		src  *tensor.Tensor
-		want []float32
-	}{{turned, []float32{1, 4, 2, 5, 3, 6}}, {repeated, []float32{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}}} {
-		out := own(t)(tensor.New(tensor.Float32, c.src.Shape()...))
-		if err := (cpu.CPU{}).Copy(out, c.src); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(out.Float32s(), c.want) {
-			t.Errorf("%v, want %v", out.Float32s(), c.want)
-		}
-	}
-	ids := own(t)(tensor.FromInt64s([]int64{1, 2, 3, 1 << 40, 5, 6}, 2, 3))
-	gaps := own(t)(ids.View([]int{2, 2}, []int{3, 2}, 0))
-	out := own(t)(tensor.New(tensor.Int64, 2, 2))
-	if err := (cpu.CPU{}).Copy(out, gaps); err != nil {
-		t.Fatal(err)
-	}
-	if want := []int64{1, 3, 1 << 40, 6}; !slices.Equal(out.Int64s(), want) {
-		t.Errorf("%v, want %v", out.Int64s(), want)
-	}
-	bytes := own(t)(tensor.New(tensor.Uint8, 6))
-	copy(bytes.Uint8s(), []byte{1, 2, 3, 4, 5, 6})
-	every2nd := own(t)(bytes.View([]int{3}, []int{2}, 0))
-	three := own(t)(tensor.New(tensor.Uint8, 3))
-	if err := (cpu.CPU{}).Copy(three, every2nd); err != nil || !slices.Equal(three.Uint8s(), []byte{1, 3, 5}) {
-		t.Errorf("%v, %v", three.Uint8s(), err)
-	}
-	for name, to := range map[string]*tensor.Tensor{"dtype": out, "shape": own(t)(tensor.New(tensor.Uint8, 4))} {
-		if err := (cpu.CPU{}).Copy(to, every2nd); err == nil {
-			t.Errorf("a copy to another %s was made", name)
-		}
-	}
-}
-
 func TestWiden(t *testing.T) {
 	put := func(dt tensor.DType, bytes ...byte) *tensor.Tensor {
 		v := own(t)(tensor.New(dt, len(bytes)/dt.Size()))

@@ -25,8 +25,8 @@ func (CPU) Gemm(g *backend.Gemm) error {
 	if g.A.ColStride != 1 || g.Out.ColStride != 1 || (trans && g.B.RowStride != 1) {
 		return fmt.Errorf("cpu: gemm of matrices without a dense axis")
 	}
-	dt := g.Out.T.DType()
-	for _, m := range []backend.Matrix{g.A, g.B, g.Bias, g.Residual} {
+	dt, stored := g.Out.T.DType(), g.B.T.DType()
+	for _, m := range [...]backend.Matrix{g.A, g.Bias, g.Residual} {
 		if m.T != nil && m.T.DType() != dt {
 			return fmt.Errorf("cpu: gemm of %s and %s", m.T.DType(), dt)
 		}
@@ -36,12 +36,16 @@ func (CPU) Gemm(g *backend.Gemm) error {
 		A: address(g.A), LDA: g.A.RowStride, B: address(g.B), LDB: ldb, TransB: trans,
 		C: address(g.Out), LDC: g.Out.RowStride, Bias: address(g.Bias), Residual: address(g.Residual), LDR: g.Residual.RowStride,
 	}
-	switch dt {
-	case tensor.Float32:
+	switch {
+	case dt == tensor.Float32 && sixteen(stored):
+		return widenedGemm(&k, halfOf(stored))
+	case dt != stored:
+		return fmt.Errorf("cpu: gemm of %s and a matrix of %s", dt, stored)
+	case dt == tensor.Float32:
 		return k.Run()
-	case tensor.Float64:
+	case dt == tensor.Float64:
 		return k.RunFloat64()
-	case tensor.Float16, tensor.BFloat16:
+	case sixteen(dt):
 		return narrowGemm(&k, halfOf(dt))
 	default:
 		return fmt.Errorf("cpu: gemm of %s", dt)
@@ -52,5 +56,5 @@ func address(m backend.Matrix) unsafe.Pointer {
 	if m.T == nil {
 		return nil
 	}
-	return unsafe.Add(m.T.Pointer(), m.Offset*m.T.DType().Size())
+	return unsafe.Add(m.T.Pointer(), m.T.DType().Bytes(m.Offset))
 }

@@ -64,8 +64,8 @@ func take(k *op.TakeKernel) error {
 	if x.DType() != out.DType() || !x.Contiguous() {
 		return fmt.Errorf("cpu: take of %s with strides %v to %s", x.DType(), x.Strides(), out.DType())
 	}
-	width, n := x.Dim(2)*x.DType().Size(), at.Dim(1)
-	from, to, positions := bytesOf(x), bytesOf(out), at.Int64s()
+	width, n := x.DType().Bytes(x.Dim(2)), at.Dim(1)
+	from, to, positions := x.Bytes(), out.Bytes(), at.Int64s()
 	for row := range x.Dim(0) {
 		here := positions[:n]
 		if at.Dim(0) > 1 {
