@@ -4,6 +4,7 @@ package op_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,7 @@ func (b *bench) dtyped() []dtyped {
 	o, twelve, table := b.normal(24, 12), b.normal(12), b.normal(9, 12)
 	ids := b.ids([]int64{8, 0, 3, 3, 1, 2, 7, 5, 0, 8}, 2, 5)
 	mask := b.bytes([]byte{0, 0, 1, 1, 1, 1, 1, 1, 1, 0}, 2, 5)
+	tokenMask := b.ids([]int64{0, 0, 1, 1, 1, 1, 1, 1, 1, 0}, 2, 5)
 	positions := b.ids([]int64{0, 1, 2, 3, 4}, 1, 5)
 	freq := b.own(tensor.FromFloat32s([]float32{1, 0.25}, 2))
 	angles := b.runAll(&op.RopeTable{Scaling: 1}, positions, freq, x)
@@ -114,6 +116,12 @@ func (b *bench) dtyped() []dtyped {
 		{"softcap", plain(&op.SoftCap{Limit: 1.5}, x)},
 		{"solu", plain(&op.SoLU{}, x)},
 		{"mul", plain(&op.Mul{}, x, b.normal(2, 5, 12))},
+		{"layer norm", plain(&op.Norm{Kind: op.LayerNorm, Eps: 1e-5}, x, twelve, twelve)},
+		{"rms norm with a bias", plain(&op.Norm{Kind: op.RMSNorm, Eps: 1e-5}, x, twelve, twelve)},
+		{"rms norm without weights", plain(&op.Norm{Kind: op.RMSNorm, Eps: 1e-5}, x, nil, nil)},
+		{"extend", plain(&op.Extend{}, kv, nil, b.normal(2, 2, 2, 6))},
+		{"loss", plain(&op.CrossEntropy{}, x, ids, nil)},
+		{"loss of each token", plain(&op.CrossEntropy{PerToken: true}, x, ids, tokenMask)},
 		{"affine", plain(&op.Affine{}, x, twelve, twelve)},
 		{"rope", plain(&op.Rope{}, q, angles[0], angles[1])},
 		{"rope of neighbours", plain(&op.Rope{Adjacent: true}, q, angles[0], angles[1])},
@@ -133,6 +141,9 @@ func (b *bench) dtyped() []dtyped {
 		{"gate", plain(&op.Gate{Kind: "silu"}, x, b.normal(2, 5, 12))},
 	}
 }
+
+// moving are operations that compute nothing: their float64 results are the float32 ones.
+var moving = []string{"repeat heads", "first heads", "embed", "positions", "take", "relu", "extend"}
 
 func TestFloat64AgreesWithFloat32(t *testing.T) {
 	b := newBench(t)
@@ -155,7 +166,7 @@ func TestFloat64AgreesWithFloat32(t *testing.T) {
 			}
 			exact = exact || g != w
 		}
-		if moves := c.name == "repeat heads" || c.name == "first heads" || c.name == "embed" || c.name == "positions" || c.name == "take" || c.name == "relu"; exact == moves {
+		if moves := slices.Contains(moving, c.name); exact == moves {
 			t.Errorf("%s: float64 differs from float32: %v", c.name, exact)
 		}
 	}
@@ -175,14 +186,7 @@ func TestSixteenBitsAreFloat32Rounded(t *testing.T) {
 				b.sameBits(c.name, got, want) // a norm's inner values stay float32
 				continue
 			}
-			if got.DType() != dt {
-				t.Fatalf("%s gave %s", c.name, got.DType())
-			}
-			for i, w := range narrow(want).Uint16s() {
-				if g := got.Uint16s()[i]; g != w {
-					t.Fatalf("%s of %s: value %d is %#04x, want %#04x", c.name, dt, i, g, w)
-				}
-			}
+			b.sameBits(c.name, got, narrow(want))
 		}
 	}
 }
@@ -196,33 +200,62 @@ func TestNarrowNormIsItsSteps(t *testing.T) {
 			whole := b.run(&op.Norm{Kind: kind, Eps: 1e-6}, x, w, w)
 			scale := b.run(&op.NormScale{Kind: kind, Eps: 1e-6}, x)
 			steps := b.run(&op.Affine{}, b.run(&op.Normalize{Kind: kind}, x, scale), w, w)
-			for i, v := range steps.Storage().Bytes()[:steps.Len()*dt.Size()] {
-				if whole.Storage().Bytes()[i] != v {
-					t.Fatalf("%s of %s differs from its steps", kind, dt)
-				}
-			}
+			b.sameBits(string(kind), whole, steps)
 		}
 	}
 }
 
 func TestMixedDTypesAreRefused(t *testing.T) {
 	b := newBench(t)
-	x, w := b.normal(2, 3, 4), b.normal(4, 4)
-	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float64} {
-		other := b.as(dt)
-		for name, c := range map[string]struct {
-			op op.Op
-			in []*tensor.Tensor
-		}{
-			"linear": {&op.Linear{}, in(x, other(w), nil)},
-			"add":    {&op.Add{}, in(x, other(x))},
-			"affine": {&op.Affine{}, in(x, other(b.normal(4)), nil)},
-		} {
-			if dt == tensor.BFloat16 {
-				continue // float32 beside 16 bits is widened, as inside of norms and for stored weights
-			}
-			if _, err := op.Apply(cpu.CPU{}, c.op, c.in...); err == nil {
-				t.Errorf("%s of float32 and %s was accepted", name, dt)
+	x, w, bias := b.normal(2, 3, 4), b.normal(4, 4), b.normal(4)
+	wide, bf16, f16 := b.as(tensor.Float64), b.as(tensor.BFloat16), b.as(tensor.Float16)
+	for name, c := range map[string]struct {
+		op op.Op
+		in []*tensor.Tensor
+	}{
+		"linear by float64":             {&op.Linear{}, in(x, wide(w), nil)},
+		"add float64":                   {&op.Add{}, in(x, wide(x))},
+		"affine of float64":             {&op.Affine{}, in(x, wide(bias), nil)},
+		"add two of 16 bits":            {&op.Add{}, in(bf16(x), f16(x))},
+		"linear of two of 16 bits":      {&op.Linear{}, in(bf16(x), f16(w), nil)},
+		"linear by wider weights":       {&op.Linear{}, in(bf16(x), w, nil)},
+		"linear with a narrower bias":   {&op.Linear{}, in(x, w, f16(bias))},
+		"linear on a narrower stream":   {&op.Linear{}, in(x, w, nil, f16(x))},
+		"embed a wider table's rows":    {&op.Embed{}, in(b.ids([]int64{1}, 1, 1), w, bf16(x))},
+		"embed float64 as the narrower": {&op.Embed{}, in(b.ids([]int64{1}, 1, 1), wide(w), x)},
+	} {
+		if _, err := b.apply(c.op, c.in...); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestStoredWeights: matrices and tables that are stored in 16 bits give float32 the bits of the widened ones.
+func TestStoredWeights(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.BFloat16, tensor.Float16} {
+		b := newBench(t)
+		narrow, widen := b.as(dt), b.as(tensor.Float32)
+		ids, x := b.ids([]int64{4, 0, 11, 4, 1, 1, 7, 2}, 2, 4), b.normal(2, 4, 24)
+		heads, z := b.normal(2, 4, 3, 24), b.normal(2, 4, 3, 8)
+		for _, w := range []*tensor.Tensor{b.normal(24, 24), b.transposed(24, 24)} {
+			for name, of := range map[string]func(w *tensor.Tensor) (op.Op, []*tensor.Tensor){
+				"linear": func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) { return &op.Linear{}, in(x, w, nil, x) },
+				"unembed": func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) {
+					return &op.Unembed{SoftCap: 2}, in(x, w, nil, b.ids([]int64{3}, 1, 1))
+				},
+				"head linear": func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) { return &op.HeadLinear{Heads: 3}, in(heads, w, nil) },
+				"head result": func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) { return &op.HeadResult{}, in(z, w) },
+				"embed":       func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) { return &op.Embed{}, in(ids, w, x) },
+				"positions":   func(w *tensor.Tensor) (op.Op, []*tensor.Tensor) { return &op.PosEmbed{}, in(ids, x, w) },
+			} {
+				if w.Strides()[1] != 1 && (name == "embed" || name == "positions") {
+					continue // tables have their rows together
+				}
+				stored := narrow(w)
+				o, inputs := of(stored)
+				got := b.run(o, inputs...)
+				o, inputs = of(widen(stored))
+				b.sameBits(name+" of "+dt.String(), got, b.run(o, inputs...))
 			}
 		}
 	}

@@ -102,10 +102,15 @@ func (o *CrossEntropy) narrow(b backend.Backend, in []*tensor.Tensor, out *tenso
 }
 
 // Cost implements Costed.
-func (o *CrossEntropy) Cost(in, _ []Type) Cost {
-	c := Cost{Operations: 3 * in[0].Len(), Scratch: in[0].DType.Size() * in[1].Len()}
-	if dt := in[0].DType; dt == tensor.Float16 || dt == tensor.BFloat16 {
-		c.Scratch += 4 * in[0].Len()
+func (o *CrossEntropy) Cost(in, out []Type) Cost {
+	logits, tokens := in[0], in[1]
+	c, size := Cost{Operations: 3 * logits.Len()}, logits.DType.Size()
+	if size == 2 { // logits and loss in float32
+		size = 4
+		c.Scratch = size * (logits.Len() + out[0].Len())
+	}
+	if !o.PerToken {
+		c.Scratch += size * tokens.Dim(0) * max(tokens.Dim(1)-1, 0)
 	}
 	return c
 }

@@ -6,17 +6,14 @@ import (
 	"math"
 	"testing"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-func loss(perToken bool, logits, tokens, mask *tensor.Tensor) (*tensor.Tensor, error) {
-	out, err := op.Apply(cpu.CPU{}, &op.CrossEntropy{PerToken: perToken}, logits, tokens, mask)
-	if err != nil {
-		return nil, err
-	}
-	return out[0], nil
+// loss is the operation's result on the host.
+func (b *bench) loss(perToken bool, logits, tokens, mask *tensor.Tensor) *tensor.Tensor {
+	b.t.Helper()
+	return b.run(&op.CrossEntropy{PerToken: perToken}, logits, tokens, mask)
 }
 
 // negativeLogLikelihood of token id at logits[i, j].
@@ -44,7 +41,7 @@ func TestCrossEntropy(t *testing.T) {
 			}
 			return negativeLogLikelihood(logits, i[0], i[1], tokens.Int64s()[i[0]*4+i[1]+1])
 		}
-		each := b.own(loss(true, logits, tokens, m))
+		each := b.loss(true, logits, tokens, m)
 		b.near(each, []int{2, 3}, tolerance, func(i []int) float64 {
 			v := want(i)
 			sum += v
@@ -53,7 +50,7 @@ func TestCrossEntropy(t *testing.T) {
 			}
 			return v
 		})
-		mean := b.own(loss(false, logits, tokens, m))
+		mean := b.loss(false, logits, tokens, m)
 		b.near(mean, []int{}, tolerance, func([]int) float64 { return sum / kept })
 	}
 }
@@ -63,18 +60,18 @@ func TestLossOfStridedLogits(t *testing.T) {
 	wide := b.normal(2, 3, 12)
 	logits := b.own(wide.View([]int{2, 3, 9}, wide.Strides(), 0))
 	tokens := b.ids([]int64{1, 2, 3, 4, 5, 6}, 2, 3)
-	b.near(b.own(loss(true, logits, tokens, nil)), []int{2, 2}, tolerance, func(i []int) float64 {
+	b.near(b.loss(true, logits, tokens, nil), []int{2, 2}, tolerance, func(i []int) float64 {
 		return negativeLogLikelihood(logits, i[0], i[1], tokens.Int64s()[i[0]*3+i[1]+1])
 	})
 }
 
 func TestLossWithoutPairs(t *testing.T) {
 	b := newBench(t)
-	one := b.own(loss(false, b.normal(1, 1, 9), b.ids([]int64{3}, 1, 1), nil))
+	one := b.loss(false, b.normal(1, 1, 9), b.ids([]int64{3}, 1, 1), nil)
 	if v := one.Float32s()[0]; v == v {
 		t.Errorf("the loss of one token is %g, want NaN", v)
 	}
-	none := b.own(loss(true, b.normal(1, 0, 9), b.ids(nil, 1, 0), nil))
+	none := b.loss(true, b.normal(1, 0, 9), b.ids(nil, 1, 0), nil)
 	if none.Len() != 0 {
 		t.Errorf("no token has losses %v", none.Float32s())
 	}
@@ -100,7 +97,7 @@ func TestLossRefusals(t *testing.T) {
 		"id":               {logits, b.ids([]int64{1, 9, 3, 4, 5, 6}, 2, 3), nil, op.ErrIndex},
 		"negative id":      {logits, b.ids([]int64{1, -100, 3, 4, 5, 6}, 2, 3), nil, op.ErrIndex},
 	} {
-		if _, err := loss(false, c.logits, c.tokens, c.mask); !errors.Is(err, c.is) {
+		if _, err := b.apply(&op.CrossEntropy{}, c.logits, c.tokens, c.mask); !errors.Is(err, c.is) {
 			t.Errorf("%s: error %v, want %v", name, err, c.is)
 		}
 	}

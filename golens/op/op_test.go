@@ -3,6 +3,7 @@
 package op_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -25,9 +26,9 @@ var current backend.Backend
 
 func TestMain(m *testing.M) {
 	for _, current = range backends {
-		if code := m.Run(); code != 0 {
-			fmt.Println("these were the tests on the backend", current.Name())
-			os.Exit(code)
+		if m.Run() != 0 { // its code is the process's
+			fmt.Fprintln(os.Stderr, "these were the tests on the backend", current.Name())
+			return
 		}
 	}
 }
@@ -86,25 +87,36 @@ func (b *bench) transposed(rows, cols int) *tensor.Tensor {
 	return b.own(b.normal(cols, rows).View([]int{rows, cols}, []int{1, rows}, 0))
 }
 
-func (b *bench) runAll(o op.Op, in ...*tensor.Tensor) []*tensor.Tensor {
+// apply runs an operation on inputs of the host's where the backend computes, and gives its outputs there.
+func (b *bench) apply(o op.Op, in ...*tensor.Tensor) ([]*tensor.Tensor, error) {
 	b.t.Helper()
 	placed := make([]*tensor.Tensor, len(in))
 	for i, t := range in {
 		placed[i] = b.place(t)
 	}
-	out, err := op.Apply(current, o, placed...)
+	return op.Apply(current, o, placed...)
+}
+
+func (b *bench) runAll(o op.Op, in ...*tensor.Tensor) []*tensor.Tensor {
+	b.t.Helper()
+	out, err := b.apply(o, in...)
 	if err != nil {
 		b.t.Fatalf("%s: %v", o.Name(), err)
 	}
 	hosted := make([]*tensor.Tensor, len(out))
 	for i, t := range out {
-		b.t.Cleanup(t.Release)
-		hosted[i] = t
-		if g, ok := current.(*guarded.Backend); ok {
-			hosted[i] = b.own(g.Host(t))
-		}
+		hosted[i] = b.host(b.own(t, nil))
 	}
 	return hosted
+}
+
+// host is a tensor where its bytes can be read.
+func (b *bench) host(t *tensor.Tensor) *tensor.Tensor {
+	b.t.Helper()
+	if g, ok := current.(*guarded.Backend); ok {
+		return b.own(g.Host(t))
+	}
+	return t
 }
 
 // place brings a tensor of floats to where the backend computes, with its strides.
@@ -128,14 +140,20 @@ func (b *bench) run(o op.Op, in ...*tensor.Tensor) *tensor.Tensor {
 	return out[0]
 }
 
+// sameBits compares tensors of any dtype.
 func (b *bench) sameBits(what string, got, want *tensor.Tensor) {
 	b.t.Helper()
-	if !slices.Equal(got.Shape(), want.Shape()) {
-		b.t.Fatalf("%s: shape %v, want %v", what, got.Shape(), want.Shape())
+	if got.DType() != want.DType() || !slices.Equal(got.Shape(), want.Shape()) {
+		b.t.Fatalf("%s: %s %v, want %s %v", what, got.DType(), got.Shape(), want.DType(), want.Shape())
 	}
-	for i, w := range want.Float32s() {
-		if g := got.Float32s()[i]; math.Float32bits(g) != math.Float32bits(w) {
-			b.t.Fatalf("%s: value %d is %g, want %g, bit for bit", what, i, g, w)
+	g, w := got.Bytes(), want.Bytes()
+	if len(g) != len(w) {
+		b.t.Fatalf("%s: strides %v and %v", what, got.Strides(), want.Strides())
+	}
+	size := want.DType().Size()
+	for i := 0; i < len(w); i += size {
+		if !bytes.Equal(g[i:i+size], w[i:i+size]) {
+			b.t.Fatalf("%s: value %d of %s is %x, want %x", what, i/size, want.DType(), g[i:i+size], w[i:i+size])
 		}
 	}
 }

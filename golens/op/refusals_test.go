@@ -6,14 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/transformer-lens-go/transformer-lens-go/golens/backend/cpu"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
-
-func forward(o op.Op, in ...*tensor.Tensor) ([]*tensor.Tensor, error) {
-	return op.Apply(cpu.CPU{}, o, in...)
-}
 
 func TestRefusals(t *testing.T) {
 	b := newBench(t)
@@ -70,7 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"head result", &op.HeadResult{}, in(x4, w), "of 6 features"},
 		{"sum heads", &op.SumHeads{}, in(x3, nil), "[batch, pos, head, d_model]"},
 	} {
-		out, err := forward(c.op, c.in...)
+		out, err := b.apply(c.op, c.in...)
 		if !errors.Is(err, op.ErrShape) || out != nil {
 			t.Errorf("%s: gave %v, error %v", c.name, out, err)
 			continue
@@ -90,8 +85,8 @@ func TestIDsOutsideTheTable(t *testing.T) {
 	table, like := b.normal(7, 6), b.normal(1, 2, 6)
 	for _, id := range []int64{-1, 7, 1 << 40} {
 		ids := b.ids([]int64{0, id}, 1, 2)
-		_, of := forward(&op.Embed{Table: "embed.weight"}, ids, table, like)
-		_, at := forward(&op.PosEmbed{Table: "embed.weight"}, ids, like, table)
+		_, of := b.apply(&op.Embed{Table: "embed.weight"}, ids, table, like)
+		_, at := b.apply(&op.PosEmbed{Table: "embed.weight"}, ids, like, table)
 		for _, err := range []error{of, at} {
 			if !errors.Is(err, op.ErrIndex) || !strings.Contains(err.Error(), "embed.weight has rows 0 to 6") {
 				t.Errorf("%d: %v", id, err)
