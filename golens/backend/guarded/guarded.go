@@ -25,17 +25,17 @@ type Backend struct {
 	Inner backend.Backend
 
 	mu   sync.Mutex
-	open map[unsafe.Pointer]*region // by the memory's address
+	open map[unsafe.Pointer]users // by the memory's address
 }
 
-// region is memory that somebody uses now.
-type region struct{ readers, writers, bytes int }
+// users is how many calls use a memory now.
+type users struct{ readers, writers int }
 
 var _ backend.Backend = (*Backend)(nil)
 
 // New makes a backend over another.
 func New(inner backend.Backend) *Backend {
-	return &Backend{Inner: inner, open: map[unsafe.Pointer]*region{}}
+	return &Backend{Inner: inner, open: map[unsafe.Pointer]users{}}
 }
 
 // Name implements backend.Backend.
@@ -45,14 +45,16 @@ func (g *Backend) Name() string { return "guarded " + g.Inner.Name() }
 func (g *Backend) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) {
 	n := 1
 	for _, d := range shape {
-		n *= d
+		if n *= d; d < 0 {
+			return nil, fmt.Errorf("%w: negative size in %v", tensor.ErrShape, shape)
+		}
 	}
 	bytes := dt.Bytes(n)
 	data := C.tlg_guard_new(C.int64_t(bytes))
 	if data == nil {
 		return nil, fmt.Errorf("%w: %d guarded bytes were asked for", tensor.ErrOutOfMemory, bytes)
 	}
-	s, err := tensor.Owned(unsafe.Pointer(C.owner()), 0, data, bytes)
+	s, err := tensor.Owned(C.owner(), 0, data, bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -131,33 +133,30 @@ func (g *Backend) using(call func() error, uses ...use) (err error) {
 
 // change notes one more use of a tensor's memory, or one less, and sets its pages by all of them.
 func (g *Backend) change(u use, by int) error {
-	if u.t == nil || !u.t.Storage().OwnedBy(unsafe.Pointer(C.owner())) {
+	if u.t == nil || !u.t.Storage().OwnedBy(C.owner()) {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	data := u.t.Storage().Data()
-	r := g.open[data]
-	if r == nil {
-		r = &region{bytes: u.t.Storage().Len()}
-		g.open[data] = r
-	}
+	data, bytes := u.t.Storage().Data(), u.t.Storage().Len()
+	now := g.open[data]
 	if u.writes {
-		r.writers += by
+		now.writers += by
 	} else {
-		r.readers += by
+		now.readers += by
 	}
 	rights := 0
 	switch {
-	case r.writers > 0:
+	case now.writers > 0:
 		rights = 2
-	case r.readers > 0:
+	case now.readers > 0:
 		rights = 1
-	default:
-		delete(g.open, data)
 	}
-	if C.tlg_guard_set(data, C.int64_t(r.bytes), C.int(rights)) != 0 {
-		return fmt.Errorf("guarded: the pages of %d bytes cannot be set", r.bytes)
+	if C.tlg_guard_set(data, C.int64_t(bytes), C.int(rights)) != 0 {
+		return fmt.Errorf("guarded: the pages of %d bytes cannot be set", bytes)
+	}
+	if g.open[data] = now; rights == 0 {
+		delete(g.open, data)
 	}
 	return nil
 }
