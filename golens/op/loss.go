@@ -8,8 +8,8 @@ import (
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
 )
 
-// CrossEntropy is −log softmax(logits)[:, :-1] at tokens[:, 1:]. logits are [batch, pos, vocab], tokens int64
-// [batch, pos]; a mask int64 [batch, pos] (optional) keeps only pairs of which both tokens are real. The result is []
+// CrossEntropy is −log softmax(logits)[:, :-1] at tokens[:, 1:]. logits are [batch, pos, vocab], or [batch, pos-1, vocab]
+// without those behind the last token, which predict nothing that is known; tokens are int64 [batch, pos]; a mask int64 [batch, pos] (optional) keeps only pairs of which both tokens are real. The result is []
 // (the mean over kept pairs) or, with PerToken, [batch, pos-1] with 0 for pairs that are not kept, of the logits'
 // dtype; 16-bit logits are widened first, and the result rounded once.
 type CrossEntropy struct{ PerToken bool }
@@ -33,8 +33,10 @@ func (*CrossEntropy) Name() string { return "loss" }
 // Infer implements Op.
 func (o *CrossEntropy) Infer(in []Type) ([]Type, error) {
 	logits, tokens, mask := in[0], in[1], in[2]
-	if logits.Rank() != 3 || !logits.DType.Floating() || !isIDs(tokens) || tokens.Dim(0) != logits.Dim(0) || tokens.Dim(1) != logits.Dim(1) {
-		return nil, shapeError(o, in, "logits [batch, pos, vocab] of a floating dtype, and contiguous int64 tokens [batch, pos]")
+	fits := logits.Rank() == 3 && logits.DType.Floating() && isIDs(tokens) && tokens.Dim(0) == logits.Dim(0) &&
+		(tokens.Dim(1) == logits.Dim(1) || tokens.Dim(1) == logits.Dim(1)+1)
+	if !fits {
+		return nil, shapeError(o, in, "logits [batch, pos or pos-1, vocab] of a floating dtype, and contiguous int64 tokens [batch, pos]")
 	}
 	if !mask.Absent() && (!sameShape(mask, tokens) || !isIDs(mask)) {
 		return nil, shapeError(o, in, "a contiguous int64 mask %v", tokens.Shape)

@@ -55,6 +55,18 @@ func TestCrossEntropy(t *testing.T) {
 	}
 }
 
+// TestLossWithoutTheLastLogits: those behind the last token are not looked at.
+func TestLossWithoutTheLastLogits(t *testing.T) {
+	b := newBench(t)
+	logits := b.normal(2, 5, 9)
+	tokens := b.ids([]int64{1, 2, 3, 4, 5, 6, 7, 8, 0, 1}, 2, 5)
+	fewer := b.run(&op.Take{}, logits, b.ids([]int64{0, 1, 2, 3}, 1, 4))
+	for _, perToken := range []bool{false, true} {
+		o := &op.CrossEntropy{PerToken: perToken}
+		b.sameBits("without the last", b.run(o, fewer, tokens, nil), b.run(o, logits, tokens, nil))
+	}
+}
+
 func TestLossOfStridedLogits(t *testing.T) {
 	b := newBench(t)
 	wide := b.normal(2, 3, 12)

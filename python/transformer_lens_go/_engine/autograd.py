@@ -59,10 +59,10 @@ class LossSegment(torch.autograd.Function):
         # d loss[b, t] / d logits[b, t] = softmax(logits[b, t]) - onehot(tokens[b, t + 1]), for t < pos - 1
         logits, tokens, pairs = ctx.saved_tensors
         weight = grad * pairs if ctx.per_token else grad * pairs / pairs.sum()
-        result = torch.zeros_like(logits)
-        result[:, :-1] = torch.softmax(logits[:, :-1], dim=-1)
-        result[:, :-1].scatter_add_(
+        result, n = torch.zeros_like(logits), tokens.shape[1] - 1  # logits may be n, or n + 1
+        result[:, :n] = torch.softmax(logits[:, :n], dim=-1)
+        result[:, :n].scatter_add_(
             2, tokens[:, 1:, None], -torch.ones_like(pairs, dtype=result.dtype)[..., None]
         )
-        result[:, :-1] *= weight[..., None]
+        result[:, :n] *= weight[..., None]
         return None, None, result, None, None

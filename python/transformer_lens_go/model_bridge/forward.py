@@ -209,6 +209,9 @@ class ForwardMixin(TextMixin):
         if not stops:
             wanted.check()
             question.output = "logits" if return_type is not None else "none"
+        if return_type == "loss" and labels is None and not stops and not keep and pos > 1:
+            # the logits behind the last token predict nothing that is known
+            question.wanted = wanted_positions(list(range(pos - 1)), pos)
         if not isinstance(logits_to_keep, int) or logits_to_keep != 0:
             _check_wanted(return_type, stops)
             question.wanted = wanted_positions(logits_to_keep, pos)
