@@ -11,13 +11,13 @@ import (
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
 
-// convert: contiguous or strided source, contiguous destination of another floating dtype.
+// convert: contiguous or strided source, contiguous destination of another floating dtype. The source may be blocks.
 func convert(k *op.ConvertKernel) error { return convertTo(k.Out, k.X) }
 
 // convertTo fills dst, which is contiguous, with the values of src, rounded to its dtype. Between float64 and 16 bits
 // the way is through float32, as in torch.
 func convertTo(dst, src *tensor.Tensor) error {
-	if dst.Len() != src.Len() || !dst.Contiguous() || !src.DType().Floating() || !dst.DType().Floating() {
+	if dst.Len() != src.Len() || !dst.Contiguous() || !(src.DType().Floating() || src.DType().Blocked()) || !dst.DType().Floating() {
 		return fmt.Errorf("cpu: convert %s %v to %s %v", src.DType(), src.Shape(), dst.DType(), dst.Shape())
 	}
 	src, err := inRows(src)
@@ -38,9 +38,9 @@ func convertTo(dst, src *tensor.Tensor) error {
 			dst.Float64s()[i] = float64(v)
 		}
 	case to == tensor.Float32:
-		kernels.Widen(halfOf(from), dst.Pointer(), src.Pointer(), n)
+		kernels.Widen(forms[from], dst.Pointer(), src.Pointer(), n)
 	case from == tensor.Float32:
-		kernels.Narrow(halfOf(to), dst.Pointer(), src.Pointer(), n)
+		kernels.Narrow(forms[to], dst.Pointer(), src.Pointer(), n)
 	default:
 		between, err := scratchLike(src)
 		if err != nil {
@@ -152,23 +152,6 @@ func copyBlocks(dst, src *tensor.Tensor) error {
 		copy(unsafe.Slice((*byte)(unsafe.Add(dst.Pointer(), dt.Bytes(d))), run), unsafe.Slice((*byte)(unsafe.Add(src.Pointer(), dt.Bytes(s))), run))
 	}
 	return nil
-}
-
-// gatherWidened copies rows of a table that is stored narrower, widened.
-func gatherWidened(table, ids, out *tensor.Tensor) error {
-	if !sixteen(table.DType()) || out.DType() != tensor.Float32 {
-		return fmt.Errorf("cpu: gather of %s to %s", table.DType(), out.DType())
-	}
-	shape := append(append(make([]int, 0, 3), out.Shape()[:len(out.Shape())-1]...), table.Dim(1))
-	rows, err := tensor.New(table.DType(), shape...)
-	if err != nil {
-		return err
-	}
-	defer rows.Release()
-	if ids.Len() > 0 {
-		gatherBytes(table, ids, rows)
-	}
-	return convertTo(out, rows)
 }
 
 // gatherBytes copies the rows of a table that ids name; one row of ids serves every batch row.

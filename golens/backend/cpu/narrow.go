@@ -10,18 +10,8 @@ import (
 	kernels "github.com/transformer-lens-go/transformer-lens-go/kernels/cpu"
 )
 
-// widenedFloats bounds the part of a matrix of weights that is held widened at a time: it stays in cache.
-const widenedFloats = 1 << 20
-
 // sixteen reports whether a dtype is a floating one of 16 bits.
 func sixteen(dt tensor.DType) bool { return dt == tensor.Float16 || dt == tensor.BFloat16 }
-
-func halfOf(dt tensor.DType) kernels.Half {
-	if dt == tensor.BFloat16 {
-		return kernels.BFloat16
-	}
-	return kernels.Float16
-}
 
 // narrow runs a kernel on widened copies of what it reads, and rounds what it wrote. The copies stand in the kernel's
 // arguments while it runs.
@@ -89,10 +79,9 @@ func scratchLike(t *tensor.Tensor) (*tensor.Tensor, error) {
 	return tensor.New(tensor.Float32, t.Shape()...)
 }
 
-// narrowGemm is a product whose operands are all of 16 bits.
-func narrowGemm(g *kernels.Gemm, half kernels.Half) error {
-	columns := columnsAtOnce(g)
-	n := g.M*g.K + g.K*columns + g.M*g.N + g.N
+// narrowGemm is a product whose operands are all of 16 bits. B is widened by the kernels, as they read it.
+func narrowGemm(g *kernels.Gemm, half kernels.Form) error {
+	n := g.M*g.K + g.M*g.N + g.N
 	if g.Residual != nil {
 		n += g.M * g.N
 	}
@@ -108,9 +97,9 @@ func narrowGemm(g *kernels.Gemm, half kernels.Half) error {
 		return p
 	}
 	wide := *g
+	wide.Form = half
 	wide.A, wide.LDA = take(g.M*g.K), g.K
 	kernels.WidenRows(half, g.M, g.K, wide.A, g.K, g.A, g.LDA)
-	room := take(g.K * columns)
 	wide.C, wide.LDC = take(g.M*g.N), g.N
 	if g.Bias != nil {
 		wide.Bias = take(g.N)
@@ -120,52 +109,9 @@ func narrowGemm(g *kernels.Gemm, half kernels.Half) error {
 		wide.Residual, wide.LDR = take(g.M*g.N), g.N
 		kernels.WidenRows(half, g.M, g.N, wide.Residual, g.N, g.Residual, g.LDR)
 	}
-	if err := byColumns(&wide, half, columns, room); err != nil {
+	if err := wide.Run(); err != nil {
 		return err
 	}
 	kernels.NarrowRows(half, g.M, g.N, g.C, g.LDC, wide.C, g.N)
-	return nil
-}
-
-// widenedGemm is a product of float32 by a matrix that is stored in 16 bits.
-func widenedGemm(g *kernels.Gemm, half kernels.Half) error {
-	columns := columnsAtOnce(g)
-	room, err := tensor.New(tensor.Float32, g.K*columns)
-	if err != nil {
-		return err
-	}
-	defer room.Release()
-	return byColumns(g, half, columns, room.Pointer())
-}
-
-func columnsAtOnce(g *kernels.Gemm) int {
-	return max(64, min(g.N, widenedFloats/max(g.K, 1)/64*64))
-}
-
-// byColumns runs a product of which only B is of 16 bits. It is widened a group of columns at a time, in room for one;
-// each element is summed in the one order, so the groups leave no trace.
-func byColumns(g *kernels.Gemm, half kernels.Half, columns int, room unsafe.Pointer) error {
-	for first := 0; first < g.N; first += columns {
-		part := *g
-		part.N = min(columns, g.N-first)
-		part.B = room
-		if g.TransB {
-			part.LDB = g.K
-			kernels.WidenRows(half, part.N, g.K, room, g.K, unsafe.Add(g.B, 2*first*g.LDB), g.LDB)
-		} else {
-			part.LDB = part.N
-			kernels.WidenRows(half, g.K, part.N, room, part.N, unsafe.Add(g.B, 2*first), g.LDB)
-		}
-		part.C = unsafe.Add(g.C, 4*first)
-		if g.Bias != nil {
-			part.Bias = unsafe.Add(g.Bias, 4*first)
-		}
-		if g.Residual != nil {
-			part.Residual = unsafe.Add(g.Residual, 4*first)
-		}
-		if err := part.Run(); err != nil {
-			return err
-		}
-	}
 	return nil
 }

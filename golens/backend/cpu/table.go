@@ -79,18 +79,19 @@ var table = map[string]kernel{
 func gather(k *op.GatherKernel) error {
 	rows, ids, out := k.Table, k.IDs, k.Out
 	width := out.Dim(-1)
+	form, known := forms[rows.DType()]
 	switch {
-	case rows.DType() != out.DType():
-		return gatherWidened(rows, ids, out)
 	case ids.Len() == 0 || width == 0:
 		return nil
-	case out.DType() != tensor.Float32:
+	case rows.DType() == out.DType() && out.DType() != tensor.Float32:
 		gatherBytes(rows, ids, out)
 		return nil
+	case out.DType() != tensor.Float32 || !known:
+		return fmt.Errorf("cpu: gather of %s to %s", rows.DType(), out.DType())
 	}
 	for first := 0; first < out.Len()/width; first += ids.Len() { // one row of positions serves every batch row
 		g := kernels.Gather{
-			Rows: ids.Len(), N: width, Table: rows.Pointer(), LDTable: rows.Strides()[0], IDs: ids.Pointer(),
+			Rows: ids.Len(), N: width, Form: form, Table: rows.Pointer(), LDTable: rows.Strides()[0], IDs: ids.Pointer(),
 			Out: unsafe.Add(out.Pointer(), 4*first*width), LDOut: width,
 		}
 		g.Run()
