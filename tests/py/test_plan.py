@@ -98,7 +98,9 @@ def test_behind_a_cache(model: Any, xp: Arrays) -> None:
 def test_shown(model: Any, xp: Arrays) -> None:
     plan = model.plan(xp.ids(), return_type=None, names_filter="blocks.0.hook_resid_post")
     text, html = str(plan), plan._repr_html_()
-    assert "skipped: " in text
+    layers = " ".join(text.partition("skipped: ")[2].split())
+    assert f"each of blocks.1 to blocks.{N_LAYERS - 1}" in layers
+    assert "unembed.hook_out" in layers and "blocks.1." not in layers
     assert "blocks.0.hook_out" in text and "keeps" in text
     assert html.count("<tr>") == len(plan.steps) + 1
     assert "steps" in repr(plan) and "\n" not in repr(plan)

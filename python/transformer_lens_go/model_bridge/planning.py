@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
+from textwrap import wrap
 from typing import Any, Literal
 
 from .._engine.run import planned
@@ -16,6 +19,8 @@ from ..summaries import in_bytes
 from .running import Hooks
 
 __all__ = ["Plan", "PlanStep", "PlanningMixin"]
+
+_LAYER = re.compile(r"blocks\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Plan:
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(map(str.ljust, row, [*widths, 0])).rstrip() for row in rows]
         if self.skipped:
-            lines += ["", "skipped: " + ", ".join(self.skipped)]
+            lines += ["", *wrap(f"skipped: {_by_layer(self.skipped)}", 120)]
         return "\n".join([f"Plan: {self._title()}", *lines])
 
     def __repr__(self) -> str:
@@ -92,7 +97,7 @@ class Plan:
         )
         skipped = ""
         if self.skipped:
-            names = escape(", ".join(self.skipped))
+            names = escape(_by_layer(self.skipped))
             skipped = (
                 f"<details><summary>{len(self.skipped)} values skipped</summary>{names}</details>"
             )
@@ -100,6 +105,33 @@ class Plan:
             f"<p>{escape(self._title())}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}"
             f"</tbody></table>{skipped}"
         )
+
+
+def _by_layer(names: Iterable[str]) -> str:
+    """Names in order, those of a layer counted, and layers that have as many told together."""
+    told: list[list[Any]] = []  # a name, or the first and last layer and how many names each has
+    for layer, group in groupby(names, _layer_of):
+        listed = list(group)
+        if layer is None:
+            told += [[name] for name in listed]
+            continue
+        number, count = int(layer), len(listed)
+        if told and len(told[-1]) > 1 and told[-1][1:] == [number - 1, count]:
+            told[-1][1] = number
+        else:
+            told.append([number, number, count])
+    return ", ".join(_told_layers(*item) if len(item) > 1 else item[0] for item in told)
+
+
+def _layer_of(name: str) -> str | None:
+    found = _LAYER.match(name)
+    return None if found is None else found[1]
+
+
+def _told_layers(first: int, last: int, count: int) -> str:
+    if first == last:
+        return f"{count} of blocks.{first}"
+    return f"{count} each of blocks.{first} to blocks.{last}"
 
 
 def _row(step: PlanStep) -> tuple[str, str, str, str, str]:
