@@ -158,6 +158,6 @@ int64_t tlg_handle_borrow(const tlg_owner *owner, intptr_t whose, void *data, in
 
 const tlg_glue_api *tlg_glue(void) {
     static const tlg_glue_api api = {TLG_ABI, tlg_handle_acquire, tlg_tensor_release,
-                                       tlg_handle_close, tlg_handle_borrow};
+                                     tlg_handle_close, tlg_handle_borrow};
     return &api;
 }
