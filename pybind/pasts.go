@@ -90,22 +90,22 @@ func EntrySet(h, keys, values int64) (out int64, err error) {
 	return 0, e.Set(k, v)
 }
 
-// EntryAppend puts new keys and values behind the past, and keeps them there unless frozen. It gives a result
-// whose extra tensors are all keys and all values.
-func EntryAppend(h, keys, values int64, frozen bool) (out int64, err error) {
+// EntryAppend puts new keys and values behind the past, and keeps them there unless frozen. It tells, as Run does, of
+// extra tensors: all keys and all values.
+func EntryAppend(h, keys, values int64, frozen bool) (out string, err error) {
 	defer guard(&err)
 	e, err := entries.get(h)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	a := &asker{run: &active{}}
 	defer a.release()
 	k, v := a.tensor(keys), a.tensor(values)
 	if a.err != nil {
-		return 0, a.err
+		return "", a.err
 	}
 	if k == nil || v == nil {
-		return 0, fmt.Errorf("%w: keys and values go together", errValue)
+		return "", fmt.Errorf("%w: keys and values go together", errValue)
 	}
 	put := e.Append
 	if frozen {
@@ -113,9 +113,9 @@ func EntryAppend(h, keys, values int64, frozen bool) (out int64, err error) {
 	}
 	allKeys, allValues, err := put(model.DefaultBackend(), k, v)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	return results.add(&result{Result: &model.Result{Extra: []*tensor.Tensor{allKeys, allValues}}}), nil
+	return tell(&model.Result{Extra: []*tensor.Tensor{allKeys, allValues}})
 }
 
 // EntryCrop keeps the first n positions.

@@ -54,7 +54,7 @@ func Counts() (out string, err error) {
 	c := tensor.Count()
 	return encode(map[string]int64{
 		"Storages": c.Storages, "Bytes": c.Bytes, "Handles": c.Handles, "Exported": c.Exported, "PoolBytes": c.PoolBytes,
-		"Models": int64(models.len()), "Runs": int64(runs.len()), "Results": int64(results.len()), "Tokenizers": int64(tokenizers.len()),
+		"Models": int64(models.len()), "Runs": int64(runs.len()), "Tokenizers": int64(tokenizers.len()),
 		"CacheEntries": int64(entries.len()),
 	})
 }

@@ -59,60 +59,99 @@ type active struct {
 	kept        *[]graph.Kept
 }
 
-// result is what a call gave: its tensors, and the handles by which they were told of.
-type result struct {
-	*model.Result
+var runs = newTable[*active]("run")
+
+// telling is what came of a run, as Python is told of it.
+type telling struct {
+	Output int64   `json:"output"` // a handle, or 0
+	Extra  []int64 `json:"extra"`
+	Kept   []int64 `json:"kept"` // point, handle, point, handle, ...
+	Seen   int     `json:"seen"` // the edges kept so far, also by the run that this one was within
+
 	handles []tensor.Handle
 }
 
-func (r *result) export(t *tensor.Tensor) (int64, error) {
-	h, err := t.Export()
+// tell hands out a result's tensors and lets go of it: the text is a handle that all of them end with, and a telling as
+// JSON behind it.
+func tell(r *model.Result) (out string, err error) {
+	defer r.Release()
+	t := telling{Seen: r.Seen, Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
+	defer func() {
+		if err != nil {
+			for _, h := range t.handles {
+				_ = h.Close() // it was given out here, and nobody else knows it
+			}
+		}
+	}()
+	if r.Output != nil {
+		if t.Output, err = t.export(r.Output); err != nil {
+			return "", err
+		}
+	}
+	for _, x := range r.Extra {
+		h, err := t.export(x)
+		if err != nil {
+			return "", err
+		}
+		t.Extra = append(t.Extra, h)
+	}
+	for _, k := range r.Kept {
+		h, err := t.export(k.T)
+		if err != nil {
+			return "", err
+		}
+		t.Kept = append(t.Kept, int64(k.Point), h)
+	}
+	told, err := encode(t)
+	if err != nil {
+		return "", err
+	}
+	whole, err := tensor.Group(t.handles)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %s", whole, told), nil
+}
+
+func (t *telling) export(x *tensor.Tensor) (int64, error) {
+	h, err := x.Export()
 	if err == nil {
-		r.handles = append(r.handles, h)
+		t.handles = append(t.handles, h)
 	}
 	return int64(h), err
 }
 
-func (r *result) release() error {
-	r.Release()
-	var err error
-	for _, h := range r.handles {
-		err = errors.Join(err, h.Close())
-	}
-	return err
-}
-
-var (
-	runs    = newTable[*active]("run")
-	results = newTable[*result]("result")
-)
-
-// Run asks a model a question (JSON) and returns a result, to be ended by ResultClose. cb is called with the run, a
-// hook's id and a tensor's handle, on the thread of this call; it returns 0, 1 (raised) or 2 (replaced, see
-// RunReplace). With hook id 0 it is only asked whether to go on. -1 is returned when the callback raised.
-func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out int64, err error) {
+// Run asks a model a question (JSON) and tells what came of it: a handle that ends all of it when it is closed (views of
+// the tensors stay valid), and behind it JSON {"output", "extra", "kept": [point, handle, ...], "seen"}. cb is called with
+// the run, a hook's id and a tensor's handle, on the thread of this call; it returns 0, 1 (raised) or 2 (replaced, see
+// RunReplace). With hook id 0 it is only asked whether to go on. The text is empty when the callback raised.
+func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out string, err error) {
 	defer guard(&err)
 	if err := enter(); err != nil {
-		return 0, err
+		return "", err
 	}
 	m, err := models.get(h)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	q := question{}
 	if err := decode(text, &q); err != nil {
-		return 0, err
+		return "", err
 	}
 	a := &asker{cb: cb, run: &active{}}
 	defer a.release()
 	a.id = runs.add(a.run)
 	defer func() { _, _ = runs.take(a.id) }()
 	r, err := a.ask(m, &q)
-	if err == nil {
-		r.Seen = len(*a.run.kept)
-		r.Kept, a.kept = a.kept, nil
+	switch {
+	case errors.Is(err, errRaised):
+		return "", nil
+	case err != nil:
+		return "", err
 	}
-	return handed(results, &result{Result: r}, err)
+	r.Seen = len(*a.run.kept)
+	r.Kept, a.kept = a.kept, nil
+	return tell(r)
 }
 
 // RunReplace is called by a callback before it returns 2: the edge goes on with this tensor.
@@ -129,52 +168,6 @@ func RunReplace(run, handle int64) (out int64, err error) {
 	r.replacement.Release()
 	r.replacement = t
 	return 0, nil
-}
-
-// ResultTell gives a result's tensors as handles, which end with it: JSON {"output", "extra", "kept": [point, handle,
-// ...], "seen"}; seen counts the edges kept so far, also by the run that this one was within.
-func ResultTell(h int64) (out string, err error) {
-	defer guard(&err)
-	r, err := results.get(h)
-	if err != nil {
-		return "", err
-	}
-	answer := struct {
-		Output int64   `json:"output"`
-		Extra  []int64 `json:"extra"`
-		Kept   []int64 `json:"kept"`
-		Seen   int     `json:"seen"`
-	}{Seen: r.Seen, Extra: make([]int64, 0, len(r.Extra)), Kept: make([]int64, 0, 2*len(r.Kept))}
-	if r.Output != nil {
-		if answer.Output, err = r.export(r.Output); err != nil {
-			return "", err
-		}
-	}
-	for _, t := range r.Extra {
-		handle, err := r.export(t)
-		if err != nil {
-			return "", err
-		}
-		answer.Extra = append(answer.Extra, handle)
-	}
-	for _, k := range r.Kept {
-		handle, err := r.export(k.T)
-		if err != nil {
-			return "", err
-		}
-		answer.Kept = append(answer.Kept, int64(k.Point), handle)
-	}
-	return encode(answer)
-}
-
-// ResultClose ends a result. Views of its tensors stay valid.
-func ResultClose(h int64) (out int64, err error) {
-	defer guard(&err)
-	r, err := results.take(h)
-	if err != nil {
-		return 0, err
-	}
-	return 0, r.release()
 }
 
 // asker puts one question: it holds what was imported for it.

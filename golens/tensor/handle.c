@@ -5,8 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Handles that end together. */
+typedef struct {
+    int64_t n, handles[];
+} group;
+
+/* A live one has a tensor or a group. */
 typedef struct {
     tlg_tensor *tensor;
+    group *group;
     uint32_t generation;
     int32_t next_free;
 } slot;
@@ -71,8 +78,24 @@ static int32_t free_slot(void) {
         slots = grown;
         slot_capacity = capacity;
     }
-    slots[slot_count] = (slot){NULL, 1, -1};
+    slots[slot_count] = (slot){NULL, NULL, 1, -1};
     return slot_count++;
+}
+
+/* A handle of a tensor or a group; 0 when memory is out. */
+static int64_t give_out(tlg_tensor *t, group *g) {
+    pthread_mutex_lock(&table_lock);
+    int32_t i = free_slot();
+    int64_t handle = 0;
+    if (i >= 0) {
+        slots[i].tensor = t;
+        slots[i].group = g;
+        handle = (int64_t)slots[i].generation << 32 | (uint32_t)(i + 1);
+    }
+    pthread_mutex_unlock(&table_lock);
+    if (handle)
+        __atomic_add_fetch(&live_handles, 1, __ATOMIC_SEQ_CST);
+    return handle;
 }
 
 int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim,
@@ -82,18 +105,22 @@ int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t nd
     tlg_tensor *t = new_tensor(s, offset, dtype, ndim, shape, strides);
     if (!t)
         return 0;
-    pthread_mutex_lock(&table_lock);
-    int32_t i = free_slot();
-    int64_t handle = 0;
-    if (i >= 0) {
-        slots[i].tensor = t;
-        handle = (int64_t)slots[i].generation << 32 | (uint32_t)(i + 1);
-    }
-    pthread_mutex_unlock(&table_lock);
+    int64_t handle = give_out(t, NULL);
     if (!handle)
         tlg_tensor_release(t);
-    else
-        __atomic_add_fetch(&live_handles, 1, __ATOMIC_SEQ_CST);
+    return handle;
+}
+
+int64_t tlg_handle_group(const int64_t *handles, int64_t n) {
+    group *g = malloc(sizeof *g + (size_t)n * sizeof *handles);
+    if (!g)
+        return 0;
+    g->n = n;
+    if (n)
+        memcpy(g->handles, handles, (size_t)n * sizeof *handles);
+    int64_t handle = give_out(NULL, g);
+    if (!handle)
+        free(g);
     return handle;
 }
 
@@ -101,7 +128,8 @@ int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t nd
 static slot *find(int64_t handle) {
     int64_t i = (handle & 0xffffffff) - 1;
     uint32_t generation = (uint32_t)((uint64_t)handle >> 32);
-    if (i < 0 || i >= slot_count || slots[i].generation != generation || !slots[i].tensor)
+    if (i < 0 || i >= slot_count || slots[i].generation != generation ||
+        !(slots[i].tensor || slots[i].group))
         return NULL;
     return &slots[i];
 }
@@ -120,9 +148,12 @@ int tlg_handle_close(int64_t handle) {
     pthread_mutex_lock(&table_lock);
     slot *f = find(handle);
     tlg_tensor *t = NULL;
+    group *g = NULL;
     if (f) {
         t = f->tensor;
+        g = f->group;
         f->tensor = NULL;
+        f->group = NULL;
         f->generation = (f->generation + 1) & 0x7fffffff;
         if (!f->generation)
             f->generation = 1;
@@ -130,10 +161,14 @@ int tlg_handle_close(int64_t handle) {
         first_free = (int32_t)(f - slots);
     }
     pthread_mutex_unlock(&table_lock);
-    if (!t)
+    if (!f)
         return -1;
     __atomic_sub_fetch(&live_handles, 1, __ATOMIC_SEQ_CST);
-    tlg_tensor_release(t);
+    if (t)
+        tlg_tensor_release(t);
+    for (int64_t i = 0; g && i < g->n; i++)
+        tlg_handle_close(g->handles[i]); /* one that somebody has closed is none of ours any more */
+    free(g);
     return 0;
 }
 

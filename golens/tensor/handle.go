@@ -38,6 +38,15 @@ func (t *Tensor) Export() (Handle, error) {
 	return Handle(h), nil
 }
 
+// Group gives out a handle that is no tensor's: these end with it.
+func Group(handles []Handle) (Handle, error) {
+	h := C.tlg_handle_group((*C.int64_t)(unsafe.SliceData(handles)), C.int64_t(len(handles)))
+	if h == 0 {
+		return 0, ErrOutOfMemory
+	}
+	return Handle(h), nil
+}
+
 // Import makes a tensor over the storage behind a handle.
 func Import(h Handle) (*Tensor, error) {
 	c := C.tlg_handle_acquire(C.int64_t(h))

@@ -62,6 +62,8 @@ void tlg_storage_forget(tlg_storage *s, int64_t offset, int64_t bytes);
 
 int64_t tlg_handle_new(tlg_storage *s, int64_t offset, int32_t dtype, int32_t ndim,
                        const int64_t *shape, const int64_t *strides);
+/* A handle that is no tensor's: those of the list end with it. 0 when memory is out. */
+int64_t tlg_handle_group(const int64_t *handles, int64_t n);
 tlg_tensor *tlg_handle_acquire(int64_t handle);
 void tlg_tensor_release(tlg_tensor *t);
 int tlg_handle_close(int64_t handle);

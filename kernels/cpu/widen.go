@@ -26,16 +26,13 @@ const (
 	Q4_1     Form = C.TLG_Q4_1
 )
 
-// Half is a Form of 16 bits.
-type Half = Form
-
 // Widen converts n values to float32: exactly, and those of blocks as golens/checkpoint does. NaNs stay NaN.
 func Widen(from Form, dst, src unsafe.Pointer, n int) {
 	C.tlg_widen(C.int(from), C.long(n), src, (*C.float)(dst))
 }
 
 // Narrow converts n float32 values to the nearest of 16 bits, ties to even; NaNs stay NaN.
-func Narrow(to Half, dst, src unsafe.Pointer, n int) {
+func Narrow(to Form, dst, src unsafe.Pointer, n int) {
 	C.tlg_narrow(C.int(to), C.long(n), (*C.float)(src), (*C.uint16_t)(dst))
 }
 
@@ -45,6 +42,6 @@ func WidenRows(from Form, rows, cols int, dst unsafe.Pointer, ldDst int, src uns
 }
 
 // NarrowRows is Narrow for a matrix whose rows lie ldDst and ldSrc apart.
-func NarrowRows(to Half, rows, cols int, dst unsafe.Pointer, ldDst int, src unsafe.Pointer, ldSrc int) {
+func NarrowRows(to Form, rows, cols int, dst unsafe.Pointer, ldDst int, src unsafe.Pointer, ldSrc int) {
 	C.tlg_narrow_rows(C.int(to), C.long(rows), C.long(cols), (*C.float)(src), C.long(ldSrc), (*C.uint16_t)(dst), C.long(ldDst))
 }

@@ -24,7 +24,7 @@ func widen64(h uint16, e, m int) float64 {
 
 var halves = []struct {
 	name    string
-	kind    Half
+	kind    Form
 	e, m    int
 	largest uint16
 }{{"bfloat16", BFloat16, 8, 7, 0x7f7f}, {"float16", Float16, 5, 10, 0x7bff}}

@@ -2,11 +2,13 @@
  * that ends it are one step of the interpreter, so that no signal can come between. */
 #include "glue.h"
 
+#include <stdlib.h>
 #include <structmember.h>
 
 typedef struct {
     PyObject_HEAD
-    PyObject *closer; /* a function of the engine's; NULL: it is a tensor's handle */
+    PyObject *closer; /* a function of the engine's; NULL: it is a handle */
+    PyObject *told;   /* what the engine said of it, if it said something; else NULL */
     long long id;     /* 0: ended, or there was nothing */
 } Owned;
 
@@ -27,6 +29,24 @@ static int end(Owned *self) {
     return result ? 0 : -1;
 }
 
+/* Takes over what was made: its number, or a text that begins with it and says more behind. */
+static void take(Owned *self, PyObject *made) {
+    if (!PyUnicode_Check(made)) {
+        self->id = PyLong_AsLongLong(made);
+        if (PyErr_Occurred())
+            self->id = 0;
+        Py_DECREF(made);
+        return;
+    }
+    const char *text = PyUnicode_AsUTF8(made);
+    char *rest = NULL;
+    if (text)
+        self->id = strtoll(text, &rest, 10);
+    if (self->id)
+        self->told = PyUnicode_FromString(*rest == ' ' ? rest + 1 : rest);
+    Py_DECREF(made);
+}
+
 static PyObject *owned_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     Py_ssize_t n = PyTuple_GET_SIZE(args);
     if (n < 2 || (kwargs && PyDict_GET_SIZE(kwargs))) {
@@ -40,12 +60,9 @@ static PyObject *owned_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (items[0] != Py_None)
         self->closer = Py_NewRef(items[0]);
     PyObject *made = glue_call(items[1], items + 2, n - 2);
-    if (made) {
-        self->id = PyLong_AsLongLong(made);
-        Py_DECREF(made);
-    }
+    if (made)
+        take(self, made);
     if (!made || PyErr_Occurred()) {
-        self->id = 0;
         Py_DECREF(self);
         return NULL;
     }
@@ -62,6 +79,7 @@ static void owned_dealloc(Owned *self) {
         PyErr_Restore(type_, value, traceback);
     }
     Py_CLEAR(self->closer);
+    Py_CLEAR(self->told);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -101,6 +119,8 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"id", T_LONGLONG, offsetof(Owned, id), READONLY,
      PyDoc_STR("The engine's number of it; 0 when it has ended, or was nothing.")},
+    {"told", T_OBJECT, offsetof(Owned, told), READONLY,
+     PyDoc_STR("What the engine said of it behind the number; None when it said nothing.")},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -108,10 +128,11 @@ static PyType_Slot slots[] = {
     {Py_tp_doc,
      PyDoc_STR(
          "Owned(close, make, *arguments)\n--\n\n"
-         "What make(*arguments) of the engine gave, a number. It is ended by close(number) of "
-         "the engine\n"
-         "at the end of a with block, or with its last reference. close None: it is a tensor's "
-         "handle.")},
+         "What make(*arguments) of the engine gave: a number, or a text that begins with one. It "
+         "is ended by\n"
+         "close(number) of the engine at the end of a with block, or with its last reference. "
+         "close None: it\n"
+         "is a handle.")},
     {Py_tp_new, owned_new},
     {Py_tp_dealloc, owned_dealloc},
     {Py_tp_methods, methods},

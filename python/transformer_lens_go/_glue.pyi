@@ -60,6 +60,10 @@ class Owned:
     ) -> Self: ...
     @property
     def id(self) -> int: ...
+    @property
+    def told(self) -> str | None:
+        """What the engine said of it, behind the number that the text of make began with."""
+
     def close(self) -> None:
         """End it now; nothing happens when it has ended."""
 

@@ -141,7 +141,7 @@ class Range:
                 self.came_out += struck is not None
                 if at_hand:
                     now, before = held(), self._before[0]
-                    for name in ("Handles", "Results", "Runs"):
+                    for name in ("Handles", "Runs"):
                         assert now[name] == before[name], f"{name} at place {place}"
                 del struck
                 self.check(f"at place {place} of {len(places)}")

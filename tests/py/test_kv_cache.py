@@ -397,5 +397,5 @@ def test_nothing_is_left_behind(model: Any, xp: Arrays) -> None:
     for _ in range(5):
         once()
     after = counts()
-    for what in ("Storages", "Bytes", "Handles", "Exported", "CacheEntries", "Runs", "Results"):
+    for what in ("Storages", "Bytes", "Handles", "Exported", "CacheEntries", "Runs"):
         assert after[what] == before[what], what

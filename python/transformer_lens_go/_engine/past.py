@@ -66,14 +66,14 @@ class Entry:
     def append(self, keys: Any, values: Any, frozen: bool) -> tuple[Any, Any]:
         """All keys and all values, new ones behind the past; they become the past unless `frozen`."""
         with self._appended(keys, values, frozen) as whole:
-            all_keys, all_values = json.loads(errors.call(go.ResultTell, whole.id))["extra"]
+            all_keys, all_values = json.loads(str(whole.told))["extra"]
             return arrays.view(all_keys), arrays.view(all_values)
 
     def _appended(self, keys: Any, values: Any, frozen: bool) -> glue.Owned:
         with Borrowed() as lent:
             new = [lent.add(_plain(arrays.asarray(array))) for array in (keys, values)]
             # no name for it, by which the traceback of a signal's exception could hold it
-            return glue.Owned(go.ResultClose, go.EntryAppend, self.handle, *new, frozen)
+            return glue.Owned(None, go.EntryAppend, self.handle, *new, frozen)
 
     def crop(self, length: int) -> None:
         """Keep the first `length` positions."""

@@ -97,7 +97,7 @@ class Answer(glue.Owned):
         try:
             return self._known
         except AttributeError:
-            self._known: dict[str, Any] = json.loads(errors.call(go.ResultTell, self.id))
+            self._known: dict[str, Any] = json.loads(str(self.told))
             return self._known
 
     @property
@@ -154,7 +154,7 @@ def planned(model: EngineModel, question: Question) -> dict[str, Any]:
 def _ask(model: int, question: Question, dispatch: Callable[[int, int, int], int]) -> Answer:
     with Borrowed() as lent:
         # no name for the answer, by which the traceback of a signal's exception could hold it
-        return Answer(go.ResultClose, go.Run, model, question.text(lent), glue.Dispatcher(dispatch))
+        return Answer(None, go.Run, model, question.text(lent), glue.Dispatcher(dispatch))
 
 
 def _live_at_start(model: EngineModel, question: Question) -> list[Any] | None:
