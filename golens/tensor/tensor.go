@@ -46,7 +46,7 @@ func (t *Tensor) lay(shape, strides []int) {
 // New makes an uninitialised contiguous tensor.
 func New(dt DType, shape ...int) (*Tensor, error) {
 	n, err := elements(shape)
-	if err == nil && n > 0 {
+	if err == nil && n > 0 && dt.Blocked() {
 		err = checkBlocks(dt, shape, RowMajor(shape))
 	}
 	if err != nil {
