@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,10 @@ def smollm2_folder(cache: Path, file: Path) -> Model:
         plain = AutoModelForCausalLM.from_config(loaded.config)
         plain.load_state_dict(loaded.state_dict())
         plain.save_pretrained(str(folder))
+        config = folder / "config.json"
+        known = json.loads(config.read_text())
+        known.pop("_model_name_or_path", None)  # the file that it came from
+        config.write_text(json.dumps(known))
         AutoTokenizer.from_pretrained(str(file.parent), **where).save_pretrained(str(folder))
         (folder / "done").touch()
     return Model("SmolLM2-135M, float32 folder", str(folder))
