@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .tokenizer import EngineTokenizer
 
-__all__ = ["EncodedBatch", "Question"]
+__all__ = ["Asked", "EncodedBatch"]
 
 _LEAN = ("ids", "type_ids", "attention_mask", "special_tokens_mask")
 _COLUMNS = (*_LEAN, "begins", "ends", "word_ids", "sequence_ids")
 _PLACES = {name: place for place, name in enumerate(_COLUMNS)}
 
-Question = tuple[str, str, str]
+Asked = tuple[str, str, str]
 """What was asked, as it crosses into the engine: options, numbers of words, texts."""
 
 
@@ -22,12 +22,12 @@ class EncodedBatch:
     spelling of tokens are made for the whole batch when first looked at.
     """
 
-    __slots__ = ("_engine", "_head", "_numbers", "_question", "_surface", "_total")
+    __slots__ = ("_asked", "_engine", "_head", "_numbers", "_surface", "_total")
 
-    def __init__(self, engine: EngineTokenizer, question: Question, detailed: bool) -> None:
+    def __init__(self, engine: EngineTokenizer, asked: Asked, detailed: bool) -> None:
         self._engine = engine
-        self._question = None if detailed else question
-        self._numbers = engine.numbers(question, detailed)
+        self._asked = None if detailed else asked
+        self._numbers = engine.numbers(asked, detailed)
         self._head, self._total = self._numbers[0], self._numbers[1]
         self._surface: dict[int, str] | None = None
 
@@ -71,9 +71,9 @@ class EncodedBatch:
         ]
 
     def _look_closer(self) -> None:
-        if self._question is not None:
-            self._numbers = self._engine.numbers(self._question, True)
-            self._question = None
+        if self._asked is not None:
+            self._numbers = self._engine.numbers(self._asked, True)
+            self._asked = None
 
     def _spellings(self) -> dict[int, str]:
         """The tokens that read other than their id says, by their number."""

@@ -12,7 +12,7 @@ from typing import Any
 from ..given import brief
 from . import errors
 from .compiled import glue, go
-from .encoded import EncodedBatch, Question
+from .encoded import Asked, EncodedBatch
 from .texts import pack, unpack
 
 _LONG = 1 << 17  # characters, from which on tokenizing looks for signals
@@ -95,13 +95,11 @@ class EngineTokenizer:
         counts = "-" if words is None else ",".join(map(str, words))
         return EncodedBatch(self, (options, counts, pack(texts)), detailed)
 
-    def numbers(self, question: Question, detailed: bool) -> memoryview:
+    def numbers(self, asked: Asked, detailed: bool) -> memoryview:
         """What TokenizerEncode gives (see pybind/encodings.go)."""
-        looks = len(question[2]) > _LONG
+        looks = len(asked[2]) > _LONG
         callback = glue.Dispatcher(None) if looks else None
-        made = glue.Owned(
-            None, go.TokenizerEncode, self._handle, *question, detailed, looks, callback
-        )
+        made = glue.Owned(None, go.TokenizerEncode, self._handle, *asked, detailed, looks, callback)
         with made:
             return memoryview(glue.Tensor(made))
 
