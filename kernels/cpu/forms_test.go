@@ -61,10 +61,10 @@ func newStored(r *rand.Rand, form Form, rows, cols, odd int) *stored {
 	for i := 0; i < len(s.raw)/f.bytes; i++ {
 		block := s.raw[i*f.bytes : (i+1)*f.bytes]
 		small := uint16(r.Intn(0x800) + 0x1c00 + r.Intn(2)<<15) // a half of 2^-8 to 2^-6
-		switch {
-		case form == Float32:
+		switch form {
+		case Float32:
 			binary.LittleEndian.PutUint32(block, math.Float32bits(r.Float32()*2-1))
-		case form == BFloat16:
+		case BFloat16:
 			binary.LittleEndian.PutUint16(block, uint16(math.Float32bits(r.Float32()*2-1)>>16))
 		default:
 			binary.LittleEndian.PutUint16(block, small)
