@@ -227,17 +227,6 @@ func (s *Set) widen(narrow *tensor.Tensor) error {
 	return nil
 }
 
-// Stored is a tensor's dtype as it is stored at this moment.
-func (s *Set) Stored(name string) (tensor.DType, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	t, ok := s.tensors[name]
-	if !ok {
-		return 0, false
-	}
-	return t.DType(), true
-}
-
 // Cast is the same weights for a model of another dtype, each rounded once from what it is now. It ends between two
 // weights when the context does.
 func (s *Set) Cast(ctx context.Context, dt tensor.DType) (*Set, error) {

@@ -90,7 +90,7 @@ func TestWhatIsWrittenIsReadNext(t *testing.T) {
 	for _, stored := range []tensor.DType{tensor.Float32, tensor.BFloat16} {
 		check(t)
 		s, index := set(t, stored)
-		if dt, _ := s.Stored("w"); dt != stored {
+		if dt := s.Type(index).DType; dt != stored {
 			t.Errorf("stored as %s, want %s", dt, stored)
 		}
 		if v := at(t, s, index, 2, 1); v != 6 {
