@@ -120,7 +120,7 @@ test-wheel: wheel ## the wheels: contents, and use in clean environments
 
 # What is C, and the Go packages that hand it memory; then the extensions as Python uses them.
 SANITIZED_PACKAGES := ./golens/tensor ./golens/kvcache ./golens/backend/... ./golens/graph ./kernels/...
-SANITIZED_TESTS := $(addprefix tests/py/,test_native.py test_callbacks.py test_kv_cache.py test_storm.py test_live_tree.py \
+SANITIZED_TESTS := $(addprefix tests/py/,test_glue.py test_callbacks.py test_kv_cache.py test_storm.py test_live_tree.py \
 	test_bridge.py $(addprefix faults/test_,ownership.py threads.py signals.py model_files.py))
 # The one test that is left out counts Python's memory, of which a sanitizer holds some back.
 sanitize: dev ## AddressSanitizer and UndefinedBehaviorSanitizer over kernels, storage, handles and the extensions

@@ -32,12 +32,8 @@ func PlanTell(h int64, text string) (out string, err error) {
 	if err := enter(); err != nil {
 		return "", err
 	}
-	m, err := models.get(h)
+	m, q, err := put(h, text)
 	if err != nil {
-		return "", err
-	}
-	q := question{}
-	if err := decode(text, &q); err != nil {
 		return "", err
 	}
 	a := &asker{run: &active{}}
@@ -46,7 +42,7 @@ func PlanTell(h int64, text string) (out string, err error) {
 	if watch.Keep, err = keeper(q.Keep, len(m.Hooks.Points())); err != nil {
 		return "", err
 	}
-	in, err := a.input(&q, watch)
+	in, err := a.input(q, watch)
 	if err != nil {
 		return "", err
 	}

@@ -130,19 +130,15 @@ func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out stri
 	if err := enter(); err != nil {
 		return "", err
 	}
-	m, err := models.get(h)
+	m, q, err := put(h, text)
 	if err != nil {
-		return "", err
-	}
-	q := question{}
-	if err := decode(text, &q); err != nil {
 		return "", err
 	}
 	a := &asker{cb: cb, run: &active{}}
 	defer a.release()
 	a.id = runs.add(a.run)
 	defer func() { _, _ = runs.take(a.id) }()
-	r, err := a.ask(m, &q)
+	r, err := a.ask(m, q)
 	switch {
 	case errors.Is(err, errRaised):
 		return "", nil
@@ -152,6 +148,16 @@ func Run(h int64, text string, cb func(run, hook, tensor int64) int64) (out stri
 	r.Seen = len(*a.run.kept)
 	r.Kept, a.kept = a.kept, nil
 	return tell(r)
+}
+
+// put reads a question and finds the model that it is put to.
+func put(h int64, text string) (*model.Model, *question, error) {
+	m, err := models.get(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	q := &question{}
+	return m, q, decode(text, q)
 }
 
 // RunReplace is called by a callback before it returns 2: the edge goes on with this tensor.

@@ -4,6 +4,7 @@ package graph
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/transformer-lens-go/transformer-lens-go/golens/op"
 	"github.com/transformer-lens-go/transformer-lens-go/golens/tensor"
@@ -16,6 +17,7 @@ type Plan struct {
 	key   string
 	steps []step
 	dead  []Value // what is there when it begins and will not be read
+	peak  atomic.Pointer[peak]
 }
 
 // step runs one node, or a fusion or a part in place of its nodes (node is the last of them), and then drops the

@@ -108,6 +108,28 @@ func (m *measured) Alloc(dt tensor.DType, shape ...int) (*tensor.Tensor, error) 
 
 var _ backend.Backend = (*measured)(nil)
 
+// TestThePeakIsThatOfTheShapes: what is remembered for some is not told of others.
+func TestThePeakIsThatOfTheShapes(t *testing.T) {
+	r := residual(t)
+	peaks := map[int]int{}
+	for _, n := range []int{8, 64, 8, 64} {
+		q := r.question(r.tensor(make([]float32, n), n), []string{"tail"})
+		q.Question.Given = q.Env.Given.Values()
+		plan, err := r.g.Plan(&q.Question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peak, err := plan.Peak(&q.Env)
+		if was, asked := peaks[n]; err != nil || peak < 4*n || (asked && was != peak) {
+			t.Errorf("%d values: a peak of %d, %v, before %d", n, peak, err, was)
+		}
+		peaks[n] = peak
+	}
+	if peaks[64] != 8*peaks[8] {
+		t.Errorf("peaks of %v", peaks)
+	}
+}
+
 // TestOutlineIsWhatARunTakes: memory in all, at once and for good, and which steps there are.
 func TestOutlineIsWhatARunTakes(t *testing.T) {
 	const n = 1 << 10
@@ -146,6 +168,11 @@ func TestOutlineIsWhatARunTakes(t *testing.T) {
 		r.didRun(ops...)
 		if told.Allocated != m.taken || told.Peak != m.most {
 			t.Errorf("%s: told %d bytes and %d at once, took %d and %d", name, told.Allocated, told.Peak, m.taken, m.most)
+		}
+		for range 2 { // the second time it is remembered
+			if peak, err := plan.Peak(&q.Env); err != nil || peak != told.Peak {
+				t.Errorf("%s: a peak of %d, %v, told %d", name, peak, err, told.Peak)
+			}
 		}
 		if want := 4 * n * (len(c.want) + len(c.keep)); told.Kept != want {
 			t.Errorf("%s: told that %d bytes are kept, want %d", name, told.Kept, want)

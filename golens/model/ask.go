@@ -74,8 +74,8 @@ func (a *asking) run(ctx context.Context) (*graph.Answer, error) {
 	return plan.Run(ctx, &a.env)
 }
 
-// manyPositions is from how many positions on a run's memory is counted before it begins: it takes a fraction of a
-// millisecond. Smaller runs find out as they take memory.
+// manyPositions is from how many positions on a run's memory is counted before it begins. Smaller runs find out as they
+// take memory.
 const manyPositions = 256
 
 // fits refuses a run that the memory there is could not hold, before it begins.
@@ -84,9 +84,9 @@ func (a *asking) fits(plan *graph.Plan) error {
 	if !ok || a.batch*a.pos < manyPositions {
 		return nil
 	}
-	told, err := plan.Outline(&a.env)
+	peak, err := plan.Peak(&a.env)
 	if err != nil {
 		return nil // where the run comes to what does not fit together, it says more
 	}
-	return bounded.Fits(fmt.Sprintf("a run of %d × %d positions", a.batch, a.pos), int64(told.Peak))
+	return bounded.Fits(fmt.Sprintf("a run of %d × %d positions", a.batch, a.pos), int64(peak))
 }

@@ -44,8 +44,8 @@ func (g *Gemm) Run() error {
 		(*C.float)(g.Bias), (*C.float)(g.Residual), C.long(g.LDR)))
 }
 
-// RunFloat64 computes the product of matrices of float64 (Form is not looked at), each element one chain of fused multiply-adds along K. Its
-// only error is ErrNoMemory.
+// RunFloat64 computes the product of matrices of float64 (Form is not looked at), each element one chain of fused
+// multiply-adds along K. Its only error is ErrNoMemory.
 func (g *Gemm) RunFloat64() error {
 	return status(C.tlg_gemm_f64(C.long(g.M), C.long(g.N), C.long(g.K), (*C.double)(g.A), C.long(g.LDA),
 		(*C.double)(g.B), C.long(g.LDB), boolInt(g.TransB), (*C.double)(g.C), C.long(g.LDC),
